@@ -1,1 +1,3 @@
-fn main(){}
+//! The command line's entry point.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! HTTP requests of playbooks. reqwest only here.

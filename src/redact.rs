@@ -1,0 +1,1 @@
+//! The `Secret` type and the scrubber: nothing is written that did not pass it.
