@@ -1,3 +1,20 @@
 //! What can happen in a run (`Event`, which is also the wire format) and the fold of events into a run's state.
-//! The traits through which `run` and `effect` know the journal, locks and other runs: `Log`, `Store`, `Lock`, `Clock`.
-//! A view is called after the line is durable; its failure stops nothing.
+//! The traits through which `run` and `effect` know the journal, locks and other runs: `Log`, `Store`, `Lock`, `Clock`;
+//! `Gates` and `Sink` are how people and views take part.
+//! A line that claims a result is durable before a view is told of it; a view's failure stops nothing.
+
+mod cancel;
+mod fold;
+mod kinds;
+mod line;
+mod traits;
+
+pub use cancel::{Cancel, CancelGuard};
+pub use fold::{Assumed, EffectState, FoldError, GateState, Life, RunState, StepState, StepStatus};
+pub use kinds::{
+    Applied, Before, Closed, Event, Failure, FailureKind, Message, Outcome, Said, Sent, Settings, Staged, VerifyResult,
+};
+pub use line::Line;
+pub use traits::{
+    Clock, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened, Sink, Store, StoreError, Torn, WallClock,
+};

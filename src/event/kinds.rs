@@ -1,0 +1,691 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{
+    Decision, Digest, ExitCode, Finding, GateCard, GateId, Identity, Observation, Place, Plan, RunId, Span, StepId,
+    Target, Verdict,
+};
+
+/// What can happen in a run. A journal line is its envelope, a record a view of it: there is no second format.
+///
+/// The name of a kind and the fields of its payload are the wire format. Fields are only ever added, with a default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "k", content = "p")]
+#[non_exhaustive]
+pub enum Event {
+    /// A run began to exist: its bundle stands beside the journal.
+    #[serde(rename = "run.opened")]
+    Opened {
+        /// Its id.
+        run: RunId,
+        /// The playbook's bundle path.
+        playbook: String,
+        /// Where the playbook was read from, for comparing it on resume.
+        #[serde(default)]
+        origin: Option<String>,
+        /// The `runbook.toml` in force.
+        #[serde(default)]
+        config: Option<String>,
+        /// The plan's title, as declared offline.
+        title: String,
+        /// The context.
+        target: Target,
+        /// The bundle's digest: the playbook's hash.
+        bundle: Digest,
+        /// The run's start time, which `time::now()` says while declaring.
+        started: Timestamp,
+        /// The program's version.
+        program: String,
+        /// What was asked for on the command line.
+        settings: Settings,
+        /// The account that started it. Stays in the journal.
+        #[serde(default)]
+        by: Option<String>,
+    },
+    /// A `discover` was answered.
+    #[serde(rename = "discovery.answered")]
+    Discovered {
+        /// Its name.
+        name: String,
+        /// Which one of that name, from 0.
+        turn: usize,
+        /// The answer; the sample where it failed.
+        value: Value,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+        /// Where it is declared.
+        place: Place,
+    },
+    /// The context was bound and the script declared again.
+    #[serde(rename = "run.bound")]
+    Bound {
+        /// The cluster that it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<Identity>,
+        /// The bound plan.
+        plan: Box<Plan>,
+        /// Its digest.
+        digest: Digest,
+        /// What the run takes as its proof of a staging run.
+        #[serde(default)]
+        staged: Staged,
+    },
+    /// An assumption's probe was evaluated, or there is none.
+    #[serde(rename = "assumption.probed")]
+    Probed {
+        /// Its index in the plan.
+        index: usize,
+        /// Its text.
+        text: String,
+        /// What the probe came to; none without a probe.
+        verdict: Option<Verdict>,
+        /// What was compared.
+        #[serde(default)]
+        observations: Vec<Observation>,
+        /// The reality in words, where the probe found another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reality: Option<String>,
+    },
+    /// Preflight ended; nothing has changed yet.
+    #[serde(rename = "preflight.finished")]
+    Preflight {
+        /// All findings.
+        findings: Vec<Finding>,
+    },
+    /// The run goes on in another process.
+    #[serde(rename = "run.resumed")]
+    Resumed {
+        /// Steps that are done and skipped.
+        skip: Vec<StepId>,
+        /// Steps whose change begins or begins again.
+        redo: Vec<StepId>,
+        /// What has to be decided.
+        ask: Vec<String>,
+        /// The program's version.
+        program: String,
+    },
+    /// A gate was reached, with its evidence.
+    #[serde(rename = "gate.opened")]
+    GateOpened {
+        /// The evidence.
+        card: Box<GateCard>,
+        /// Its digest: what an approval is bound to.
+        digest: Digest,
+    },
+    /// A gate was decided.
+    #[serde(rename = "gate.decided")]
+    GateDecided {
+        /// Which.
+        gate: GateId,
+        /// The evidence's digest.
+        digest: Digest,
+        /// What.
+        decision: Decision,
+        /// Through what: `auto`, `terminal`, `approve`, a broker's name.
+        via: String,
+        /// The account. Stays in the journal.
+        #[serde(default)]
+        by: Option<String>,
+    },
+    /// Something that another process put into the inbox.
+    #[serde(rename = "message.received")]
+    Received {
+        /// The message.
+        message: Message,
+    },
+    /// A phase began.
+    #[serde(rename = "phase.started")]
+    PhaseStarted {
+        /// Its index.
+        index: usize,
+        /// Its title.
+        title: String,
+    },
+    /// A phase ended.
+    #[serde(rename = "phase.ended")]
+    PhaseEnded {
+        /// Its index.
+        index: usize,
+        /// Its title.
+        title: String,
+    },
+    /// A step began.
+    #[serde(rename = "step.started")]
+    StepStarted {
+        /// Which.
+        step: StepId,
+        /// The attempt, from 1.
+        attempt: u32,
+    },
+    /// A step's change is not made: what it would make exists already.
+    #[serde(rename = "step.skipped")]
+    StepSkipped {
+        /// Which.
+        step: StepId,
+        /// The text of its `skip_if`.
+        text: String,
+        /// What was compared.
+        observations: Vec<Observation>,
+    },
+    /// Which verifies held before the change: as evidence they count for nothing.
+    #[serde(rename = "step.before")]
+    StepBefore {
+        /// Which.
+        step: StepId,
+        /// A verdict for each verify.
+        verdicts: Vec<Verdict>,
+    },
+    /// An effect is about to be sent.
+    #[serde(rename = "effect")]
+    Effect {
+        /// The step.
+        step: StepId,
+        /// What is sent.
+        effect: Sent,
+    },
+    /// An effect was answered.
+    #[serde(rename = "effected")]
+    Effected {
+        /// The step.
+        step: StepId,
+        /// The effect's number within the step's attempt at a change, from 1.
+        seq: u32,
+        /// Each object, in order.
+        results: Vec<Applied>,
+        /// What the native returned to the script.
+        #[serde(default)]
+        output: Value,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A step's change ended.
+    #[serde(rename = "step.changed")]
+    StepChanged {
+        /// Which.
+        step: StepId,
+        /// What its closure returned.
+        #[serde(default)]
+        output: Value,
+    },
+    /// A step waits for something to be done by hand.
+    #[serde(rename = "step.manual")]
+    StepManual {
+        /// Which.
+        step: StepId,
+        /// The instructions.
+        instructions: String,
+    },
+    /// What was asked for by hand was done.
+    #[serde(rename = "step.done-by-hand")]
+    StepDoneByHand {
+        /// Which.
+        step: StepId,
+        /// With which words.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// A verify's verdict or compared values changed.
+    #[serde(rename = "verify.observed")]
+    Observed {
+        /// The step's id; none for the outcome.
+        step: Option<StepId>,
+        /// Its index.
+        verify: usize,
+        /// Its text.
+        text: String,
+        /// What it came to.
+        verdict: Verdict,
+        /// What was compared.
+        observations: Vec<Observation>,
+        /// Why it is unknown or not yet, where no observation says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// All verifies of a step held: the step is done.
+    #[serde(rename = "step.verified")]
+    StepVerified {
+        /// Which.
+        step: StepId,
+        /// A result for each verify.
+        verifies: Vec<VerifyResult>,
+    },
+    /// A step did not get to its end.
+    #[serde(rename = "step.failed")]
+    StepFailed {
+        /// Which.
+        step: StepId,
+        /// What happened.
+        failure: Failure,
+    },
+    /// The outcome's verifies held.
+    #[serde(rename = "outcome.verified")]
+    OutcomeVerified {
+        /// A result for each.
+        verifies: Vec<VerifyResult>,
+    },
+    /// The run cannot go on, where no one step says why.
+    #[serde(rename = "run.failed")]
+    Failed {
+        /// What happened.
+        failure: Failure,
+    },
+    /// What was collected about a failure.
+    #[serde(rename = "evidence.collected")]
+    Evidence {
+        /// What it is about: an object reference or a command.
+        about: String,
+        /// What sort: `events`, `conditions`, `logs`, `diff`.
+        sort: String,
+        /// Where it was taken from.
+        source: String,
+        /// The evidence, or why it could not be had.
+        value: Value,
+    },
+    /// A child process was started.
+    #[serde(rename = "child.started")]
+    ChildStarted {
+        /// The command line, scrubbed.
+        command: Vec<String>,
+        /// Its process id, which is also its group's.
+        pid: u32,
+        /// Its start time in clock ticks since boot (field 22 of `/proc/PID/stat`), where there is one.
+        #[serde(default)]
+        started: Option<u64>,
+        /// The machine's boot id, where there is one.
+        #[serde(default)]
+        boot: Option<String>,
+    },
+    /// A child process ended.
+    #[serde(rename = "child.ended")]
+    ChildEnded {
+        /// Its process id.
+        pid: u32,
+        /// Its exit status, or the signal's negative number.
+        status: i32,
+        /// The first and last of what it printed, scrubbed.
+        #[serde(default)]
+        stdout: String,
+        /// The same of its stderr.
+        #[serde(default)]
+        stderr: String,
+    },
+    /// Something unexpected that was seen and kept.
+    #[serde(rename = "note.added")]
+    Noted {
+        /// The words.
+        text: String,
+        /// The step during which it was seen.
+        #[serde(default)]
+        step: Option<StepId>,
+        /// Through what: `note`, `gate`, `api` for a server's warning.
+        via: String,
+    },
+    /// A signal or `cancel()` was taken: nothing new starts.
+    #[serde(rename = "run.cancelled")]
+    Cancelled {
+        /// Which.
+        reason: String,
+    },
+    /// The run waits: its process ends, its place is kept.
+    #[serde(rename = "run.waiting")]
+    Waiting {
+        /// For what.
+        reason: String,
+        /// The gate, where it waits at one.
+        #[serde(default)]
+        gate: Option<GateId>,
+        /// The step, where it waits in one.
+        #[serde(default)]
+        step: Option<StepId>,
+        /// The code that the process exits with.
+        exit: ExitCode,
+    },
+    /// The run stopped without being closed.
+    #[serde(rename = "run.stopped")]
+    Stopped {
+        /// Why.
+        reason: String,
+        /// The code that the process exits with.
+        exit: ExitCode,
+    },
+    /// An incident record was written.
+    #[serde(rename = "incident.written")]
+    IncidentWritten {
+        /// Its path.
+        path: String,
+    },
+    /// The run is closed: nothing more happens in it.
+    #[serde(rename = "run.closed")]
+    Closed {
+        /// How.
+        how: Closed,
+        /// With which words.
+        #[serde(default)]
+        reason: Option<String>,
+        /// The code that the process exits with.
+        exit: ExitCode,
+        /// Verifies that were waived and outcomes that were stated by hand.
+        #[serde(default)]
+        exceptions: Vec<String>,
+    },
+}
+
+impl Event {
+    /// Whether it claims a result: then its line is durable before anyone is told.
+    pub fn claims(&self) -> bool {
+        matches!(
+            self,
+            Self::StepVerified { .. }
+                | Self::StepFailed { .. }
+                | Self::StepManual { .. }
+                | Self::StepDoneByHand { .. }
+                | Self::GateDecided { .. }
+                | Self::Received { .. }
+                | Self::Failed { .. }
+                | Self::Waiting { .. }
+                | Self::Stopped { .. }
+                | Self::Closed { .. }
+        )
+    }
+
+    /// The kind's name on the wire, e.g. `step.verified`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "run.opened",
+            Self::Discovered { .. } => "discovery.answered",
+            Self::Bound { .. } => "run.bound",
+            Self::Probed { .. } => "assumption.probed",
+            Self::Preflight { .. } => "preflight.finished",
+            Self::Resumed { .. } => "run.resumed",
+            Self::GateOpened { .. } => "gate.opened",
+            Self::GateDecided { .. } => "gate.decided",
+            Self::Received { .. } => "message.received",
+            Self::PhaseStarted { .. } => "phase.started",
+            Self::PhaseEnded { .. } => "phase.ended",
+            Self::StepStarted { .. } => "step.started",
+            Self::StepSkipped { .. } => "step.skipped",
+            Self::StepBefore { .. } => "step.before",
+            Self::Effect { .. } => "effect",
+            Self::Effected { .. } => "effected",
+            Self::StepChanged { .. } => "step.changed",
+            Self::StepManual { .. } => "step.manual",
+            Self::StepDoneByHand { .. } => "step.done-by-hand",
+            Self::Observed { .. } => "verify.observed",
+            Self::StepVerified { .. } => "step.verified",
+            Self::StepFailed { .. } => "step.failed",
+            Self::OutcomeVerified { .. } => "outcome.verified",
+            Self::Failed { .. } => "run.failed",
+            Self::Evidence { .. } => "evidence.collected",
+            Self::ChildStarted { .. } => "child.started",
+            Self::ChildEnded { .. } => "child.ended",
+            Self::Noted { .. } => "note.added",
+            Self::Cancelled { .. } => "run.cancelled",
+            Self::Waiting { .. } => "run.waiting",
+            Self::Stopped { .. } => "run.stopped",
+            Self::IncidentWritten { .. } => "incident.written",
+            Self::Closed { .. } => "run.closed",
+        }
+    }
+}
+
+/// What was asked for when a run was started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Parameters that were given.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    /// Why staging is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_staging: Option<String>,
+    /// The step at which it stops as at a gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// What a run takes as its proof of a staging run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Staged {
+    /// The context requires none.
+    #[default]
+    NotRequired,
+    /// This run verified the same bundle.
+    By {
+        /// The run.
+        run: RunId,
+        /// Its context.
+        context: String,
+        /// When it ended.
+        at: Timestamp,
+        /// What differs from it: values declared per context.
+        #[serde(default)]
+        differences: Vec<String>,
+    },
+    /// It was skipped.
+    Skipped {
+        /// With which words.
+        reason: String,
+    },
+}
+
+/// An object as it was before an effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The object's reference.
+    pub object: String,
+    /// The object without status and managedFields; none where it did not exist.
+    pub image: Option<Value>,
+}
+
+/// One effect, as it is journaled before it is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its number within the step, from 1.
+    pub seq: u32,
+    /// The native, e.g. `k8s::apply`.
+    pub native: String,
+    /// The objects, URL or command.
+    pub targets: Vec<String>,
+    /// Digest of the input.
+    pub input: Digest,
+    /// Whether it may be sent again.
+    pub idempotent: bool,
+    /// What was there.
+    #[serde(default)]
+    pub before: Vec<Before>,
+    /// Where in the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// What became of one target of an effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The target.
+    pub target: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The server's message, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The object as the server answered, without status and managedFields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// What became of one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Outcome {
+    Applied,
+    Unchanged,
+    Failed,
+    NotTried,
+}
+
+/// How one verify came to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerifyResult {
+    /// Its text.
+    pub text: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// What was compared last.
+    #[serde(default)]
+    pub observations: Vec<Observation>,
+    /// Why it is unknown or not yet, where no observation says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How often it was evaluated.
+    pub evaluations: u32,
+    /// How long it took.
+    pub took: Span,
+    /// How often it turned false while it had to stay true.
+    #[serde(default)]
+    pub flaps: u32,
+    /// Whether it held before the change.
+    #[serde(default)]
+    pub held_before: bool,
+}
+
+/// What sort of failure ended a step or a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// A precheck did not hold; nothing was changed by this step.
+    Precheck,
+    /// The change failed.
+    Change,
+    /// A verify did not hold in its time.
+    Verify,
+    /// A verify of a finished step or the outcome, true before, is false now.
+    Regression,
+    /// It is not known what became of an effect, or whether a verify holds.
+    Unknown,
+    /// It is not the cluster that it was, or a host of another context.
+    Identity,
+    /// An assumption or another finding of preflight.
+    Preflight,
+    /// The run's lock or journal was lost.
+    Journal,
+    /// It was cancelled.
+    Cancelled,
+    /// An error inside runbook itself.
+    Internal,
+}
+
+impl FailureKind {
+    /// The code that a run ended by this failure exits with.
+    pub fn exit(self) -> ExitCode {
+        match self {
+            Self::Verify | Self::Regression => ExitCode::VerifyFailed,
+            Self::Precheck | Self::Change => ExitCode::StepFailed,
+            Self::Unknown => ExitCode::Unknown,
+            Self::Identity => ExitCode::WrongContext,
+            Self::Preflight => ExitCode::PreflightFailed,
+            Self::Journal | Self::Internal => ExitCode::Internal,
+            Self::Cancelled => ExitCode::Interrupted,
+        }
+    }
+}
+
+/// What happened where a step or run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What sort.
+    pub kind: FailureKind,
+    /// What happened, in words.
+    pub message: String,
+    /// Where in the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The script around that place, rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+    /// The verifies of the step as they stood.
+    #[serde(default)]
+    pub verifies: Vec<VerifyResult>,
+    /// What to do about it.
+    #[serde(default)]
+    pub help: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of this sort.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: None, excerpt: None, verifies: vec![], help: vec![] }
+    }
+}
+
+/// How a run was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closed {
+    /// Its outcome was verified.
+    Done,
+    /// It was taken back.
+    Undone,
+    /// It was given up: by `abandon`, or because nothing had changed yet.
+    Abandoned,
+}
+
+/// Something that another process says to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its own id, so that it is never taken twice.
+    pub id: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The account. Stays in the journal.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// What is said.
+    pub said: Said,
+}
+
+/// What another process says to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "say")]
+#[non_exhaustive]
+pub enum Said {
+    /// Open this gate, on this evidence.
+    Approve {
+        /// The gate.
+        gate: GateId,
+        /// The evidence that was seen.
+        digest: Digest,
+        /// Until when it counts.
+        expires: Timestamp,
+        /// With which words.
+        reason: Option<String>,
+    },
+    /// Do not open this gate.
+    Reject {
+        /// The gate.
+        gate: GateId,
+        /// The evidence that was seen.
+        digest: Digest,
+        /// With which words.
+        reason: Option<String>,
+    },
+    /// What was asked for by hand is done.
+    Done {
+        /// The step.
+        step: StepId,
+        /// With which words.
+        reason: Option<String>,
+    },
+    /// Something unexpected was seen.
+    Note {
+        /// The words.
+        text: String,
+        /// During which step.
+        step: Option<StepId>,
+    },
+}
