@@ -7,6 +7,7 @@ mod cancel;
 mod fold;
 mod kinds;
 mod line;
+mod recorder;
 mod traits;
 
 pub use cancel::{Cancel, CancelGuard};
@@ -15,6 +16,7 @@ pub use kinds::{
     Applied, Before, Closed, Event, Failure, FailureKind, Message, Outcome, Said, Sent, Settings, Staged, VerifyResult,
 };
 pub use line::Line;
+pub use recorder::Recorder;
 pub use traits::{
     Clock, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened, Sink, Store, StoreError, Torn, WallClock,
 };
