@@ -93,6 +93,9 @@ impl Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("run", &self.state.run).field("lines", &self.state.lines).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("run", &self.state.run)
+            .field("lines", &self.state.lines)
+            .finish_non_exhaustive()
     }
 }
