@@ -1,3 +1,118 @@
 //! One Kubernetes API: client, identity, discovery, server-side apply, list and watch. kube only here.
 //! The same client talks to a real cluster and, through a tower service, to the sandbox.
-//! All calls are blocking for the caller: they run on the one-worker runtime of the `Runbook`.
+//! All calls are blocking for the caller: they run on the one-worker runtime of the `Runbook`, until the answer, the
+//! deadline or the cancel of their [`Patience`]. Nothing is retried here but watches: what to make of an unreachable
+//! server is the caller's decision.
+
+mod blocking;
+mod discovery;
+mod error;
+mod identity;
+mod kubeconfig;
+mod proxy;
+mod read;
+mod wire;
+mod write;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+pub use blocking::Patience;
+pub use discovery::Resource;
+pub use error::{Cause, ClusterError};
+pub use kubeconfig::KubeconfigSource;
+pub use read::{Listed, Selector};
+pub use write::{Applied, ApplyOptions, DeleteOptions, Outcome, unchanged};
+
+use std::{fmt, sync::Arc};
+
+use http::{Request, Response};
+use kube::client::Body;
+use tokio::runtime::Handle;
+use tower::{BoxError, Service};
+
+use crate::model::Digest;
+use discovery::Discovery;
+
+/// One cluster. Cheap to clone; clones share the connection pool, the discovery cache and the warnings.
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: kube::Client,
+    handle: Handle,
+    server: String,
+    ca: Option<Digest>,
+    discovery: Discovery,
+    notes: wire::Notes,
+}
+
+impl Cluster {
+    /// A cluster of the kubeconfig. Lazy: nothing is sent before the first call (an exec plugin of the user runs at once).
+    ///
+    /// # Errors
+    /// [`ClusterError::Config`], where the kubeconfig has no such context or what it names cannot be used.
+    pub fn connect(handle: &Handle, source: &KubeconfigSource, kube_context: &str) -> Result<Self, ClusterError> {
+        let config = source.config(kube_context)?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let ca = config
+            .root_cert
+            .as_ref()
+            .filter(|certificates| !certificates.is_empty())
+            .map(|certificates| Digest::of_parts(certificates.iter().map(Vec::as_slice)));
+        // the client's buffer is a task of the runtime
+        let _entered = handle.enter();
+        let client = kube::Client::try_from(config).map_err(|error| kubeconfig::unusable(kube_context, &error))?;
+        Ok(Self::of(handle, client, server, ca))
+    }
+
+    /// A cluster behind a tower service: the sandbox, or a scripted server in tests.
+    pub fn service<S, B>(handle: &Handle, service: S, server: impl Into<String>) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let _entered = handle.enter();
+        Self::of(handle, kube::Client::new(service, "default"), server.into(), None)
+    }
+
+    fn of(handle: &Handle, client: kube::Client, server: String, ca: Option<Digest>) -> Self {
+        let inner = Inner {
+            client,
+            handle: handle.clone(),
+            server,
+            ca,
+            discovery: Discovery::default(),
+            notes: wire::Notes::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The server's URL; `sandbox` for an embedded one.
+    pub fn server(&self) -> &str {
+        &self.inner.server
+    }
+
+    /// The server's warnings (deprecated APIs and the like) since the last call, each once, in order.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.inner.notes.take_warnings()
+    }
+
+    /// How far this machine's clock is ahead of the server's (negative: behind), by its last answer; whole seconds.
+    pub fn clock_skew(&self) -> Option<jiff::SignedDuration> {
+        self.inner.notes.clock_skew()
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("server", &self.inner.server).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde_json::Value;
+
+use super::{
+    ClusterError, Inner,
+    error::{What, excerpt, from_answer},
+};
+
+/// Longest time for a read to be answered; a server that hangs is one that cannot be reached.
+const READ: Duration = Duration::from_secs(15);
+/// Longest time for a change to be answered: the server's own limit.
+const CHANGE: Duration = Duration::from_secs(60);
+
+/// What answers say beside their body.
+#[derive(Default)]
+pub(super) struct Notes {
+    warnings: Mutex<Vec<String>>,
+    skew: Mutex<Option<jiff::SignedDuration>>,
+}
+
+impl Notes {
+    fn heard(&self, headers: &HeaderMap) {
+        for value in headers.get_all(header::WARNING) {
+            let Some(text) = value.to_str().ok().and_then(warning_text) else { continue };
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            if !warnings.contains(&text) {
+                warnings.push(text);
+            }
+        }
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) {
+            let skew = jiff::Timestamp::now().duration_since(date.timestamp());
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(jiff::SignedDuration::from_secs(skew.as_secs()));
+        }
+    }
+
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn clock_skew(&self) -> Option<jiff::SignedDuration> {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `299 - "the text"` → `the text`, with its escapes taken back.
+fn warning_text(value: &str) -> Option<String> {
+    let quoted = value.split_once('"')?.1;
+    let mut text = String::new();
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return Some(text),
+            '\\' => text.extend(chars.next()),
+            c => text.push(c),
+        }
+    }
+    None
+}
+
+/// One request to the API.
+pub(super) struct Call {
+    pub method: Method,
+    pub path: String,
+    pub query: Vec<(&'static str, String)>,
+    pub accept: &'static str,
+    pub body: Option<(&'static str, Vec<u8>)>,
+    pub what: What,
+}
+
+impl Call {
+    pub(super) fn get(path: impl Into<String>, what: What) -> Self {
+        Self { method: Method::GET, path: path.into(), query: vec![], accept: "application/json", body: None, what }
+    }
+
+    pub(super) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((key, value.into()));
+        self
+    }
+
+    fn uri(&self) -> String {
+        let mut uri = self.path.clone();
+        for (i, (key, value)) in self.query.iter().enumerate() {
+            uri.push(if i == 0 { '?' } else { '&' });
+            uri.push_str(key);
+            uri.push('=');
+            uri.push_str(&encode(value));
+        }
+        uri
+    }
+
+    fn failed(&self, message: impl Into<String>, sent: bool) -> ClusterError {
+        ClusterError::Unreachable { what: self.what.text.clone(), message: message.into(), sent }
+    }
+}
+
+/// Percent-encodes everything that is not unreserved.
+pub(super) fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => out.push(char::from(byte)),
+            byte => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+        out
+    })
+}
+
+impl Inner {
+    /// Sends the request and gives the answer's head; a refusal is an error.
+    pub(super) async fn open(&self, call: &mut Call) -> Result<Response<Body>, ClusterError> {
+        let limit = if call.method == Method::GET { READ } else { CHANGE };
+        let mut request = Request::builder().method(call.method.clone()).uri(call.uri()).header(header::ACCEPT, call.accept);
+        let body = match call.body.take() {
+            Some((content_type, bytes)) => {
+                request = request.header(header::CONTENT_TYPE, content_type);
+                Body::from(bytes)
+            }
+            None => Body::empty(),
+        };
+        let request = request.body(body).map_err(|error| ClusterError::Object {
+            message: format!("{}: not a request that can be sent: {error}", call.what.text),
+        })?;
+        let response = match tokio::time::timeout(limit, self.client.send(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                let connected = !chain(&error).contains("connect");
+                return Err(call.failed(chain(&error), connected));
+            }
+            Err(_) => return Err(call.failed(format!("no answer within {} s", limit.as_secs()), true)),
+        };
+        self.notes.heard(response.headers());
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let code = response.status();
+        let bytes = self.read(call, response, limit).await?;
+        Err(from_answer(code, &bytes, &call.what))
+    }
+
+    async fn read(&self, call: &Call, response: Response<Body>, limit: Duration) -> Result<Bytes, ClusterError> {
+        match tokio::time::timeout(limit, response.into_body().collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(call.failed(format!("the answer broke off: {}", chain(&error)), true)),
+            Err(_) => Err(call.failed(format!("the answer did not end within {} s", limit.as_secs()), true)),
+        }
+    }
+
+    /// Sends the request and reads its answer as JSON.
+    pub(super) async fn call(&self, mut call: Call) -> Result<Value, ClusterError> {
+        let limit = if call.method == Method::GET { READ } else { CHANGE };
+        let response = self.open(&mut call).await?;
+        let bytes = self.read(&call, response, limit).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|_| call.failed(format!("it answered something that is not JSON: {}", excerpt(&bytes)), true))
+    }
+}
+
+/// An error with its sources, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let words = source.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = source.source();
+    }
+    // kube's own prefix says nothing to its reader
+    text.trim_start_matches("ServiceError: ").to_owned()
+}

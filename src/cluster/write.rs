@@ -1,0 +1,240 @@
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::{StreamExt as _, stream};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Cluster, ClusterError, Inner, Patience, error::What, wire::Call};
+use crate::{
+    model::ObjectRef,
+    object::{head, path::text},
+};
+
+/// How many objects are written at the same time.
+const CONCURRENCY: usize = 8;
+
+/// How an object is applied.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// Who will keep the fields.
+    pub field_manager: String,
+    /// Asks the server to check everything and keep nothing.
+    pub dry_run: bool,
+    /// Takes fields from other managers; never a default.
+    pub force: bool,
+    /// Refuses fields that the schema does not have.
+    pub strict: bool,
+}
+
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        Self { field_manager: "runbook".into(), dry_run: false, force: false, strict: true }
+    }
+}
+
+/// How an object is deleted.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteOptions {
+    /// Only the object with this UID.
+    pub uid: Option<String>,
+    /// Asks the server to check everything and delete nothing.
+    pub dry_run: bool,
+}
+
+/// What became of one object of many.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The object.
+    pub reference: ObjectRef,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of an object.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The server took it and answered this.
+    Applied(Value),
+    /// It did not.
+    Failed(ClusterError),
+    /// Another one failed, or the end was asked for, before its turn.
+    NotTried,
+}
+
+impl Cluster {
+    /// Applies the object server-side and gives the server's answer.
+    ///
+    /// # Errors
+    /// `Conflict` with the other managers and their fields, `Invalid`, `NotServed`, or what the server says.
+    pub fn apply(&self, object: &Value, options: &ApplyOptions, patience: &Patience) -> Result<Value, ClusterError> {
+        let (inner, object, options) = (self.inner.clone(), object.clone(), options.clone());
+        let what = format!("apply {}", head(&object).reference());
+        self.wait(patience, &what, async move { inner.apply(&object, &options).await })
+    }
+
+    /// Applies many objects, eight at a time: namespaces and CRDs first, the others after them. When one fails, those in flight
+    /// are finished and no more are started. One result for each object, in their order.
+    pub fn apply_many(&self, objects: &[Value], options: &ApplyOptions, patience: &Patience) -> Vec<Applied> {
+        let (foundation, rest): (Vec<usize>, Vec<usize>) =
+            (0..objects.len()).partition(|i| matches!(head(&objects[*i]).kind(), "Namespace" | "CustomResourceDefinition"));
+        let mut outcomes: Vec<Outcome> = objects.iter().map(|_| Outcome::NotTried).collect();
+        for stage in [foundation, rest] {
+            let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_)));
+            if failed || stage.is_empty() {
+                continue;
+            }
+            for (i, outcome) in self.apply_stage(objects, stage, options, patience) {
+                outcomes[i] = outcome;
+            }
+        }
+        let references = objects.iter().map(|object| head(object).reference());
+        references.zip(outcomes).map(|(reference, outcome)| Applied { reference, outcome }).collect()
+    }
+
+    fn apply_stage(
+        &self,
+        objects: &[Value],
+        stage: Vec<usize>,
+        options: &ApplyOptions,
+        patience: &Patience,
+    ) -> Vec<(usize, Outcome)> {
+        let (inner, options, cancel) = (self.inner.clone(), Arc::new(options.clone()), patience.cancel.clone());
+        // a cancel lets those in flight end: their outcome is worth the wait
+        let waiting = Patience { deadline: patience.deadline, cancel: crate::event::Cancel::new() };
+        let work: Vec<(usize, Value)> = stage.iter().map(|i| (*i, objects[*i].clone())).collect();
+        // outside of the future, so that what has ended is known when the deadline cuts the others off
+        let ended: Arc<Mutex<BTreeMap<usize, Option<Outcome>>>> = Arc::default();
+        let results = ended.clone();
+        let cut = self.wait(&waiting, "apply", async move {
+            let failed = AtomicBool::new(false);
+            stream::iter(work)
+                .for_each_concurrent(CONCURRENCY, |(i, object)| {
+                    let (inner, options, cancel, failed, results) = (&inner, &options, &cancel, &failed, &results);
+                    async move {
+                        if failed.load(Ordering::Acquire) || cancel.is_cancelled() {
+                            return;
+                        }
+                        lock(results).insert(i, None);
+                        let outcome = match inner.apply(&object, options).await {
+                            Ok(answer) => Outcome::Applied(answer),
+                            Err(error) => {
+                                failed.store(true, Ordering::Release);
+                                Outcome::Failed(error)
+                            }
+                        };
+                        lock(results).insert(i, Some(outcome));
+                    }
+                })
+                .await;
+            Ok(())
+        });
+        let mut ended = lock(&ended);
+        let unknown = |error: &ClusterError| Outcome::Failed(error.clone());
+        let outcome = |i: usize, ended: &mut BTreeMap<usize, Option<Outcome>>| match (ended.remove(&i), &cut) {
+            (Some(Some(outcome)), _) => outcome,
+            (Some(None), Err(error)) => unknown(error),
+            (Some(None), Ok(())) | (None, _) => Outcome::NotTried,
+        };
+        stage.into_iter().map(|i| (i, outcome(i, &mut ended))).collect()
+    }
+
+    /// Deletes the object (its dependents in the background) and gives what the server answered; none where it was not there.
+    ///
+    /// # Errors
+    /// `Conflict` where the UID is another, or what the server says.
+    pub fn delete(
+        &self,
+        reference: &ObjectRef,
+        options: &DeleteOptions,
+        patience: &Patience,
+    ) -> Result<Option<Value>, ClusterError> {
+        let (inner, reference, options) = (self.inner.clone(), reference.clone(), options.clone());
+        self.wait(patience, &format!("delete {reference}"), async move { inner.delete(&reference, &options).await })
+    }
+
+    /// Merges `patch` into the object (RFC 7386). A `metadata.resourceVersion` in it is a precondition.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` where the object is not as it was, or what the server says.
+    pub fn merge_patch(
+        &self,
+        reference: &ObjectRef,
+        patch: &Value,
+        options: &ApplyOptions,
+        patience: &Patience,
+    ) -> Result<Value, ClusterError> {
+        let (inner, reference) = (self.inner.clone(), reference.clone());
+        let (patch, options) = (patch.to_string(), options.clone());
+        self.wait(patience, &format!("patch {reference}"), async move {
+            let resource = inner.resolve(&reference).await?;
+            let path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
+            let mut call = Call::get(path, What::of("patch", &reference, &resource));
+            call.method = Method::PATCH;
+            call.body = Some(("application/merge-patch+json", patch.into_bytes()));
+            inner.call(writing(call, &options)).await.map_err(|error| inner.unserved(error))
+        })
+    }
+}
+
+impl Inner {
+    async fn apply(&self, object: &Value, options: &ApplyOptions) -> Result<Value, ClusterError> {
+        let resource = self.resolve_object(object).await?;
+        let reference = head(object).reference();
+        let path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
+        let mut call = Call::get(path, What::of("apply", &reference, &resource));
+        call.method = Method::PATCH;
+        call.body = Some(("application/apply-patch+yaml", object.to_string().into_bytes()));
+        let call = writing(call, options).query("force", options.force.to_string());
+        self.call(call).await.map_err(|error| self.unserved(error))
+    }
+
+    async fn delete(&self, reference: &ObjectRef, options: &DeleteOptions) -> Result<Option<Value>, ClusterError> {
+        let resource = self.resolve(reference).await?;
+        let path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
+        let mut body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
+        if let Some(uid) = &options.uid {
+            body["preconditions"] = json!({ "uid": uid });
+        }
+        if options.dry_run {
+            body["dryRun"] = json!(["All"]);
+        }
+        let mut call = Call::get(path, What::of("delete", reference, &resource));
+        call.method = Method::DELETE;
+        call.body = Some(("application/json", body.to_string().into_bytes()));
+        if options.dry_run {
+            call = call.query("dryRun", "All");
+        }
+        match self.call(call).await {
+            // a Status says that it is gone; the object, that finalizers still hold it
+            Ok(answer) => Ok(Some(answer)),
+            Err(ClusterError::NotFound { .. } | ClusterError::NamespaceMissing { .. }) => Ok(None),
+            Err(error) => Err(self.unserved(error)),
+        }
+    }
+}
+
+fn writing(call: Call, options: &ApplyOptions) -> Call {
+    let mut call = call
+        .query("fieldManager", &options.field_manager)
+        .query("fieldValidation", if options.strict { "Strict" } else { "Warn" });
+    if options.dry_run {
+        call = call.query("dryRun", "All");
+    }
+    call
+}
+
+/// Whether two answers of the server stand for the same state, so that an apply changed nothing.
+pub fn unchanged(before: &Value, after: &Value) -> bool {
+    let version = |object| text(object, "metadata.resourceVersion");
+    version(before).is_some() && version(before) == version(after)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
