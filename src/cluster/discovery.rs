@@ -154,7 +154,8 @@ impl Served {
             .iter()
             .map(|r| {
                 let names = [&r.kind, &r.plural, &r.singular];
-                let score = names.iter().map(|own| strsim::jaro_winkler(&wanted, &own.to_lowercase())).fold(0.0, f64::max);
+                let score =
+                    names.iter().map(|own| strsim::jaro_winkler(&wanted, &own.to_lowercase())).fold(0.0, f64::max);
                 (score, dotted(&r.kind, group.is_some().then_some(r.group.as_str())))
             })
             .filter(|(score, _)| *score > 0.82)
@@ -229,7 +230,8 @@ impl Inner {
 
     pub(super) async fn resolve_object(&self, object: &Value) -> Result<Arc<Resource>, ClusterError> {
         let head = head(object);
-        for (part, value) in [("apiVersion", head.api_version()), ("kind", head.kind()), ("metadata.name", head.name())] {
+        for (part, value) in [("apiVersion", head.api_version()), ("kind", head.kind()), ("metadata.name", head.name())]
+        {
             if value.is_empty() {
                 return Err(ClusterError::Object { message: format!("the object has no {part}: {}", brief(object)) });
             }

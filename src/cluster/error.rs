@@ -153,13 +153,16 @@ fn from_text(code: StatusCode, body: &[u8], what: &What) -> ClusterError {
         400..=499 if code != StatusCode::TOO_MANY_REQUESTS => {
             ClusterError::Rejected { what: what_text, code: code.as_u16(), reason: String::new(), message }
         }
-        _ => ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent: true },
+        _ => {
+            ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent: true }
+        }
     }
 }
 
 /// The error for a `Status` object, of an answer or of a watch.
 pub(super) fn from_status(code: u16, status: &Value, what: &What) -> ClusterError {
-    let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).filter(|code| *code > 0).unwrap_or(code);
+    let code =
+        status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).filter(|code| *code > 0).unwrap_or(code);
     let message = text(status, "message").unwrap_or("no message").to_owned();
     let reason = text(status, "reason").unwrap_or_default().to_owned();
     let causes = causes(status);
@@ -183,7 +186,9 @@ pub(super) fn from_status(code: u16, status: &Value, what: &What) -> ClusterErro
         400 | 500 if message.contains("field not declared in schema") || message.contains("strict decoding error") => {
             ClusterError::Invalid { what: what_text, message, causes: vec![] }
         }
-        429 | 500.. => ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent: true },
+        429 | 500.. => {
+            ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent: true }
+        }
         _ => ClusterError::Rejected { what: what_text, code, reason, message },
     }
 }

@@ -102,14 +102,19 @@ impl KubeconfigSource {
         };
         let entry = kubeconfig.clusters.iter().find(|entry| entry.name == context.cluster);
         let Some(cluster) = entry.and_then(|entry| entry.cluster.clone()) else {
-            let message = format!("kube-context `{kube_context}` names the cluster `{}`, which the kubeconfig does not have", context.cluster);
+            let message = format!(
+                "kube-context `{kube_context}` names the cluster `{}`, which the kubeconfig does not have",
+                context.cluster
+            );
             return Err(config(message, vec![self.said_where()]));
         };
         let mut auth = kube::config::AuthInfo::default();
         if let Some(user) = context.user.as_deref().filter(|user| !user.is_empty()) {
             let entry = kubeconfig.auth_infos.iter().find(|entry| entry.name == user);
             let Some(entry) = entry else {
-                let message = format!("kube-context `{kube_context}` names the user `{user}`, which the kubeconfig does not have");
+                let message = format!(
+                    "kube-context `{kube_context}` names the user `{user}`, which the kubeconfig does not have"
+                );
                 return Err(config(message, vec![self.said_where()]));
             };
             auth = entry.auth_info.clone().unwrap_or_default();
@@ -146,7 +151,8 @@ impl KubeconfigSource {
         let broken = |part: String| config(format!("kube-context `{kube_context}`: {part}"), vec![self.said_where()]);
         let server = cluster.server.clone().filter(|server| !server.is_empty());
         let server = server.ok_or_else(|| broken("its cluster names no server".into()))?;
-        let uri: Uri = server.parse().map_err(|error| broken(format!("its server `{server}` is not a URL: {error}")))?;
+        let uri: Uri =
+            server.parse().map_err(|error| broken(format!("its server `{server}` is not a URL: {error}")))?;
         if uri.host().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(broken(format!("its server `{server}` is not a URL: write https://host:port")));
         }

@@ -12,7 +12,9 @@ pub(super) fn proxy_for(
     if let Some(own) = of_cluster.filter(|own| !own.is_empty()) {
         return parse(own, "proxy-url").map(Some);
     }
-    let either = |upper: &str| env(upper).filter(|v| !v.is_empty()).or_else(|| env(&upper.to_lowercase())).filter(|v| !v.is_empty());
+    let either = |upper: &str| {
+        env(upper).filter(|v| !v.is_empty()).or_else(|| env(&upper.to_lowercase())).filter(|v| !v.is_empty())
+    };
     let name = if server.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" };
     let Some(proxy) = either(name) else { return Ok(None) };
     let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
@@ -40,7 +42,11 @@ fn exempt(host: &str, port: u16, no_proxy: &str) -> bool {
     if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
         return true;
     }
-    no_proxy.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| matches(entry, &host, address, port))
+    no_proxy
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .any(|entry| matches(entry, &host, address, port))
 }
 
 fn matches(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {

@@ -51,7 +51,10 @@ pub fn ok(value: Value) -> Reply {
 }
 
 pub fn status(code: u16, reason: &str, message: &str) -> Reply {
-    Reply::Json(code, json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message }))
+    Reply::Json(
+        code,
+        json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message }),
+    )
 }
 
 type Answer = dyn Fn(&Asked) -> Option<Reply> + Send + Sync;
@@ -73,7 +76,8 @@ impl Scripted {
             async move {
                 let asked = read(request).await;
                 kept.lock().unwrap().push(asked.clone());
-                let reply = answer(&asked).or_else(|| discovery(&asked)).unwrap_or(Reply::Text(404, "404 page not found"));
+                let reply =
+                    answer(&asked).or_else(|| discovery(&asked)).unwrap_or(Reply::Text(404, "404 page not found"));
                 respond(reply).await
             }
         });
@@ -94,7 +98,8 @@ async fn read(request: Request<Body>) -> Asked {
     let (parts, body) = request.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     let query = parts.uri.query().unwrap_or_default();
-    let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), decode(v))).collect();
+    let query =
+        query.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), decode(v))).collect();
     let content_type = parts.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
     Asked {
         method: parts.method.to_string(),
@@ -146,15 +151,17 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, short: &[&str]
 
 /// What the scripted server serves.
 pub fn discovery(asked: &Asked) -> Option<Reply> {
-    let group = |name: &str, version: &str, resources: Vec<Value>| {
-        json!({ "metadata": { "name": name }, "versions": [{ "version": version, "resources": resources }] })
-    };
+    let group = |name: &str, version: &str, resources: Vec<Value>| json!({ "metadata": { "name": name }, "versions": [{ "version": version, "resources": resources }] });
     let items = match asked.path.as_str() {
-        "/api" => vec![group("", "v1", vec![
-            resource("", "v1", "Namespace", "namespaces", &["ns"], false),
-            resource("", "v1", "ConfigMap", "configmaps", &["cm"], true),
-            resource("", "v1", "Event", "events", &["ev"], true),
-        ])],
+        "/api" => vec![group(
+            "",
+            "v1",
+            vec![
+                resource("", "v1", "Namespace", "namespaces", &["ns"], false),
+                resource("", "v1", "ConfigMap", "configmaps", &["cm"], true),
+                resource("", "v1", "Event", "events", &["ev"], true),
+            ],
+        )],
         "/apis" => vec![
             group("apps", "v1", vec![resource("apps", "v1", "Deployment", "deployments", &["deploy"], true)]),
             group("events.k8s.io", "v1", vec![resource("events.k8s.io", "v1", "Event", "events", &["ev"], true)]),

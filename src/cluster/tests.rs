@@ -52,7 +52,10 @@ fn a_conflict_names_the_other_manager_and_the_field() {
                     "message": "conflict with \"kubectl-client-side-apply\" using apps/v1" }] } }),
         )
     });
-    assert_eq!(error.to_string(), "apply ConfigMap/web/a: conflict: spec.replicas is kept by \"kubectl-client-side-apply\"");
+    assert_eq!(
+        error.to_string(),
+        "apply ConfigMap/web/a: conflict: spec.replicas is kept by \"kubectl-client-side-apply\""
+    );
     assert!(error.help()[0].contains("take_over: \"kubectl-client-side-apply\""), "{:?}", error.help());
 }
 
@@ -90,8 +93,11 @@ fn what_gives_no_answer_that_counts_is_unreachable() {
 #[test]
 fn a_missing_namespace_is_named() {
     let error = applied(|| {
-        Reply::Json(404, json!({ "kind": "Status", "code": 404, "reason": "NotFound",
-            "message": "namespaces \"web\" not found", "details": { "kind": "namespaces", "name": "web" } }))
+        Reply::Json(
+            404,
+            json!({ "kind": "Status", "code": 404, "reason": "NotFound",
+            "message": "namespaces \"web\" not found", "details": { "kind": "namespaces", "name": "web" } }),
+        )
     });
     assert_eq!(error.to_string(), "apply ConfigMap/web/a: namespace `web` does not exist");
 }
@@ -147,9 +153,13 @@ fn a_kind_that_cannot_be_resolved_says_what_to_write() {
     assert_eq!(error("Thing/web/a"), "`Thing` is in several API groups: write `Thing.a.example` or `Thing.b.example`");
     assert_eq!(error("Namespace/web/a"), "Namespace is cluster-scoped: write Namespace/a");
     assert_eq!(error("ConfigMap/a"), "ConfigMap is namespaced: write ConfigMap/<namespace>/a");
-    let old = json!({ "apiVersion": "apps/v1beta1", "kind": "Deployment", "metadata": { "name": "a", "namespace": "web" } });
+    let old =
+        json!({ "apiVersion": "apps/v1beta1", "kind": "Deployment", "metadata": { "name": "a", "namespace": "web" } });
     let error = scripted.cluster.apply(&old, &ApplyOptions::default(), &patience()).unwrap_err();
-    assert_eq!(error.to_string(), "the server has no kind `apps/v1beta1 Deployment`: did you mean `apps/v1 Deployment`?");
+    assert_eq!(
+        error.to_string(),
+        "the server has no kind `apps/v1beta1 Deployment`: did you mean `apps/v1 Deployment`?"
+    );
 }
 
 #[test]
@@ -173,7 +183,9 @@ fn an_old_server_is_discovered_one_group_at_a_time() {
             "/apis" => json!({ "kind": "APIGroupList", "groups": [{ "name": "apps",
                 "versions": [{ "groupVersion": "apps/v1beta1" }, { "groupVersion": "apps/v1" }],
                 "preferredVersion": { "groupVersion": "apps/v1" } }] }),
-            "/api/v1" => json!({ "resources": [{ "name": "pods", "kind": "Pod", "namespaced": true }, { "name": "pods/log", "kind": "Pod" }] }),
+            "/api/v1" => {
+                json!({ "resources": [{ "name": "pods", "kind": "Pod", "namespaced": true }, { "name": "pods/log", "kind": "Pod" }] })
+            }
             path if path.starts_with("/apis/apps/") => {
                 json!({ "resources": [{ "name": "deployments", "kind": "Deployment", "namespaced": true, "shortNames": ["deploy"] }] })
             }
@@ -209,7 +221,8 @@ fn a_list_comes_whole_from_all_its_pages() {
     });
     let selector = Selector { labels: Some("app=web".into()), fields: None };
     let listed = scripted.cluster.list("cm", None, &selector, &patience()).unwrap();
-    let names: Vec<_> = listed.items.iter().map(|item| (item["kind"].as_str(), item["metadata"]["name"].as_str())).collect();
+    let names: Vec<_> =
+        listed.items.iter().map(|item| (item["kind"].as_str(), item["metadata"]["name"].as_str())).collect();
     assert_eq!(names, [(Some("ConfigMap"), Some("a")), (Some("ConfigMap"), Some("b"))]);
     assert_eq!(listed.resource_version, "7");
     assert_eq!(scripted.last().query["labelSelector"], "app=web");
@@ -228,9 +241,8 @@ fn a_delete_is_held_to_the_uid() {
 #[test]
 fn many_objects_stop_at_the_first_failure_and_say_what_was_not_tried() {
     let scripted = Scripted::new(|asked| {
-        (asked.method == "PATCH").then(|| {
-            if asked.path.ends_with("/c03") { status(422, "Invalid", "no") } else { ok(asked.body.clone()) }
-        })
+        (asked.method == "PATCH")
+            .then(|| if asked.path.ends_with("/c03") { status(422, "Invalid", "no") } else { ok(asked.body.clone()) })
     });
     let object = |i: usize| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("c{i:02}"), "namespace": "web" } });
     let mut objects: Vec<_> = (0..40).map(object).collect();
@@ -252,11 +264,16 @@ fn the_identity_is_the_uid_of_kube_system() {
     let scripted = Scripted::new(|asked| match asked.path.as_str() {
         "/api/v1/namespaces/kube-system" => Some(ok(json!({ "metadata": { "name": "kube-system", "uid": "u-1" } }))),
         "/version" => Some(ok(json!({ "gitVersion": "v1.35.4" }))),
-        "/api/v1/nodes" => Some(ok(json!({ "items": [{ "metadata": { "name": "b" } }, { "metadata": { "name": "a" } }] }))),
+        "/api/v1/nodes" => {
+            Some(ok(json!({ "items": [{ "metadata": { "name": "b" } }, { "metadata": { "name": "a" } }] })))
+        }
         _ => None,
     });
     let identity = scripted.cluster.identity(&patience()).unwrap();
-    assert_eq!((identity.uid.as_str(), identity.version.as_str(), identity.server.as_str()), ("u-1", "v1.35.4", "scripted"));
+    assert_eq!(
+        (identity.uid.as_str(), identity.version.as_str(), identity.server.as_str()),
+        ("u-1", "v1.35.4", "scripted")
+    );
     assert_eq!(identity.nodes, ["a", "b"]);
     assert!(scripted.cluster.check_uid("u-1", &patience()).unwrap());
     assert!(!scripted.cluster.check_uid("u-2", &patience()).unwrap());

@@ -121,7 +121,8 @@ impl Inner {
     /// Sends the request and gives the answer's head; a refusal is an error.
     pub(super) async fn open(&self, call: &mut Call) -> Result<Response<Body>, ClusterError> {
         let limit = if call.method == Method::GET { READ } else { CHANGE };
-        let mut request = Request::builder().method(call.method.clone()).uri(call.uri()).header(header::ACCEPT, call.accept);
+        let mut request =
+            Request::builder().method(call.method.clone()).uri(call.uri()).header(header::ACCEPT, call.accept);
         let body = match call.body.take() {
             Some((content_type, bytes)) => {
                 request = request.header(header::CONTENT_TYPE, content_type);

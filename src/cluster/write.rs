@@ -81,8 +81,8 @@ impl Cluster {
     /// Applies many objects, eight at a time: namespaces and CRDs first, the others after them. When one fails, those in flight
     /// are finished and no more are started. One result for each object, in their order.
     pub fn apply_many(&self, objects: &[Value], options: &ApplyOptions, patience: &Patience) -> Vec<Applied> {
-        let (foundation, rest): (Vec<usize>, Vec<usize>) =
-            (0..objects.len()).partition(|i| matches!(head(&objects[*i]).kind(), "Namespace" | "CustomResourceDefinition"));
+        let (foundation, rest): (Vec<usize>, Vec<usize>) = (0..objects.len())
+            .partition(|i| matches!(head(&objects[*i]).kind(), "Namespace" | "CustomResourceDefinition"));
         let mut outcomes: Vec<Outcome> = objects.iter().map(|_| Outcome::NotTried).collect();
         for stage in [foundation, rest] {
             let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_)));
