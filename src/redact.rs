@@ -1,1 +1,0 @@
-//! The `Secret` type and the scrubber: nothing is written that did not pass it.
