@@ -4,5 +4,7 @@
 pub mod path;
 pub mod readiness;
 mod reference;
+pub mod yaml;
 
 pub use reference::{Head, head, reference, split_api_version};
+pub use yaml::{YamlError, objects};
