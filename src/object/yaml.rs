@@ -174,7 +174,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
         if value.fract() == 0.0 && value.abs() < i64::MAX as f64 {
             return Ok((value as i64).into());
         }
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("infinity and NaN have no place in an object"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("infinity and NaN have no place in an object"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -69,12 +69,16 @@ fn keys_become_texts_as_in_kubectl() {
 #[test]
 fn anchors_and_merge_keys_are_expanded() {
     let text = "base: &b {a: 1, c: 2}\nuse:\n  <<: *b\n  c: 3\nagain: *b";
-    assert_eq!(one(text), json!({ "base": { "a": 1, "c": 2 }, "use": { "a": 1, "c": 3 }, "again": { "a": 1, "c": 2 } }));
+    assert_eq!(
+        one(text),
+        json!({ "base": { "a": 1, "c": 2 }, "use": { "a": 1, "c": 3 }, "again": { "a": 1, "c": 2 } })
+    );
 }
 
 #[test]
 fn empty_documents_boms_and_crlf_do_no_harm() {
-    let text = "\u{feff}# only a comment\r\n---\r\na: 1\r\n---\r\n---\r\n# nothing\r\n---\r\nb: |\r\n  x\r\n  y\r\n...\r\n";
+    let text =
+        "\u{feff}# only a comment\r\n---\r\na: 1\r\n---\r\n---\r\n# nothing\r\n---\r\nb: |\r\n  x\r\n  y\r\n...\r\n";
     let found = documents(text, "a.yaml").unwrap();
     let values: Vec<&Value> = found.iter().map(|document| &document.value).collect();
     assert_eq!(values, [&json!({ "a": 1 }), &json!({ "b": "x\ny\n" })]);
