@@ -1,0 +1,5 @@
+//! Tests against real API servers. Where none can be had, each says so and ends (see `support/apiserver`).
+
+#[path = "../support/apiserver/mod.rs"]
+mod apiserver;
+mod servers;
