@@ -16,9 +16,8 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 /// One worker for everything the tests' clients and controllers do.
-pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
-});
+pub static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
 
 /// What a server serves under a kind.
 #[derive(Clone, Debug)]
@@ -144,9 +143,8 @@ impl Client {
 
     /// Asks the server once more when it does not know the kind: a CRD may have come since.
     fn resource(&self, kind: &str, group: Option<&str>) -> Resource {
-        let find = |served: &[Resource]| {
-            served.iter().find(|r| r.kind == kind && group.is_none_or(|g| g == r.group)).cloned()
-        };
+        let find =
+            |served: &[Resource]| served.iter().find(|r| r.kind == kind && group.is_none_or(|g| g == r.group)).cloned();
         let mut served = self.served.lock().unwrap();
         if let Some(r) = find(&served) {
             return r;

@@ -139,7 +139,8 @@ impl Controller {
         let failure = self.failing.borrow().get(&reference).cloned();
         if self.kind == "ExternalSecret" && failure.is_none() {
             let target = object["spec"]["target"]["name"].as_str().unwrap_or(name);
-            let path = format!("/api/v1/namespaces/{namespace}/secrets/{target}?fieldManager=external-secrets&force=true");
+            let path =
+                format!("/api/v1/namespaces/{namespace}/secrets/{target}?fieldManager=external-secrets&force=true");
             self.send(Method::PATCH, &path, "application/apply-patch+yaml", &status::target_secret(object)).await;
         }
         let status = status::of(self.kind, object, failure.as_deref());

@@ -111,7 +111,10 @@ fn start(base: &Path, assets: &Path, names: &[&str], grace: u32) -> (Held, Child
     let parts: Vec<_> =
         names.iter().map(|n| (*n, ["url", "ca.crt", "admin.crt", "admin.key"].map(|f| read(n, f)))).collect();
     let entries = || {
-        parts.iter().map(|(name, [url, ca, cert, key])| kubeconfig::Entry { name, url, ca, cert, key }).collect::<Vec<_>>()
+        parts
+            .iter()
+            .map(|(name, [url, ca, cert, key])| kubeconfig::Entry { name, url, ca, cert, key })
+            .collect::<Vec<_>>()
     };
     kubeconfig::write(&dir.join("kubeconfig"), &entries());
     for e in entries() {

@@ -204,7 +204,9 @@ impl Cluster {
             last = self.get(reference);
             last.clone().filter(|o| holds(o))
         });
-        found.unwrap_or_else(|| panic!("{reference} on {}: not within 30 s that {what}; last seen: {last:#?}", self.name))
+        found.unwrap_or_else(|| {
+            panic!("{reference} on {}: not within 30 s that {what}; last seen: {last:#?}", self.name)
+        })
     }
 
     /// Applies the published CRDs of these projects (`fluxcd`, `external-secrets`, `gateway-api`) and returns once all

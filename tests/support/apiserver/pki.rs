@@ -19,7 +19,8 @@ impl Ca {
         write("ca.key", &key.serialize_pem());
 
         let ca = Self::read(dir);
-        let names = ["127.0.0.1", service_ip, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+        let names =
+            ["127.0.0.1", service_ip, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params = CertificateParams::new(names.map(str::to_owned)).unwrap();
         params.distinguished_name = name("kube-apiserver", &[]);
         let (cert, key) = ca.sign(params, ExtendedKeyUsagePurpose::ServerAuth);

@@ -72,10 +72,13 @@ fn flux(kind: &str, object: &Value, failure: Option<&str>) -> Value {
 
 fn external_secret(object: &Value, failure: Option<&str>) -> Value {
     // This kind's conditions have no observedGeneration; the generation is in the synced version.
-    let ready = |status, reason, message: &str| json!([timed(&json!({"type": "Ready", "status": status, "reason": reason, "message": message}))]);
+    let ready = |status, reason, message: &str| {
+        json!([timed(&json!({"type": "Ready", "status": status, "reason": reason, "message": message}))])
+    };
     let Some(why) = failure else {
         let spec = object["spec"].to_string();
-        let hash = spec.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let hash =
+            spec.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         return json!({
             "conditions": ready("True", "SecretSynced", "secret synced"),
             "refreshTime": now(),
