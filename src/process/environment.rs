@@ -33,7 +33,7 @@ const RESERVED: &[&str] = &[
 
 /// How far a command may reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct Reachable {
     /// The private kubeconfig; without one a tool finds an empty one.
     pub kubeconfig: Option<PathBuf>,
     /// The context's talosconfig; without one a tool finds an empty one.
@@ -49,7 +49,7 @@ pub struct Environment(BTreeMap<OsString, OsString>);
 impl Environment {
     /// Takes what is allowed from `parent` (usually `std::env::vars_os()`), and what the context declares in `env`, and
     /// points every tool to what `reach` names. A declared name that is reserved is left out: see [`is_reserved`].
-    pub fn new(parent: impl IntoIterator<Item = (OsString, OsString)>, declared: &[String], reach: &Reach) -> Self {
+    pub fn new(parent: impl IntoIterator<Item = (OsString, OsString)>, declared: &[String], reach: &Reachable) -> Self {
         let allowed = |name: &OsStr| {
             name.to_str().is_some_and(|name| {
                 PASSED_ON.contains(&name)
@@ -126,7 +126,7 @@ mod tests {
             ("KUBECTL_EXTERNAL_DIFF", "rm -rf"),
         ]);
         let declared = ["MINE".to_owned(), "HELM_KUBECONTEXT".to_owned(), "KUBECONFIG".to_owned()];
-        let reach = Reach { kubeconfig: Some("/run/private".into()), ..Reach::default() };
+        let reach = Reachable { kubeconfig: Some("/run/private".into()), ..Reachable::default() };
         let env = Environment::new(parent, &declared, &reach);
         let shown: Vec<_> = env.variables().iter().map(|(n, v)| format!("{}={}", n.display(), v.display())).collect();
         assert_eq!(
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_playbook_may_not_turn_a_tool_to_another_cluster() {
-        let env = Environment::new(vars(&[]), &[], &Reach::default());
+        let env = Environment::new(vars(&[]), &[], &Reachable::default());
         for name in ["KUBECONFIG", "HELM_KUBEAPISERVER", "TALOSCONFIG", "GIT_SSH_COMMAND", "LD_PRELOAD", "PATH"] {
             let message = env.clone().with(name, "x").expect_err(name);
             assert!(message.contains(name), "{message}");

@@ -7,9 +7,10 @@ mod environment;
 mod group;
 mod kubeconfig;
 mod output;
+pub mod rules;
 mod run;
 
-pub use environment::{Environment, Reach, is_reserved};
+pub use environment::{Environment, Reachable, is_reserved};
 pub use group::{Started, boot_id};
 pub use kubeconfig::{PrivateKubeconfig, sweep};
 pub use run::{Command, Ended, Finished, Hooks, OnCancel, RunError, Stream, Wake, run};

@@ -1,0 +1,52 @@
+//! Reading flags as the tools' own parsers do, on the safe side where those differ.
+
+/// The nearest real name, where one is near enough to be meant.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, known)| *distance <= (name.len().max(known.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// A long flag's name without its value.
+pub(super) fn long_name(arg: &str) -> Option<&str> {
+    let name = arg.strip_prefix("--").filter(|name| !name.is_empty())?;
+    Some(&arg[..2 + name.find('=').unwrap_or(name.len())])
+}
+
+/// Whether an argument is a flag; `-` alone is not one.
+pub(super) fn is_flag(arg: &str) -> bool {
+    arg.len() > 1 && arg.starts_with('-')
+}
+
+/// The values that arguments give to one flag, in all the ways to write it: `--file x`, `--file=x`, `-f x`, `-fx`, `-f=x`.
+pub(super) fn values<'a>(args: &'a [String], long: &str, short: Option<&str>) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for (index, arg) in args.iter().enumerate() {
+        let next = || args.get(index + 1).map(String::as_str);
+        if arg == long || short.is_some_and(|short| arg == short) {
+            found.extend(next());
+        } else if let Some(value) = arg.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
+            found.push(value);
+        } else if let Some(value) = short.filter(|_| !arg.starts_with("--")).and_then(|short| arg.strip_prefix(short)) {
+            found.push(value.strip_prefix('=').unwrap_or(value));
+        }
+    }
+    found
+}
+
+/// Whether a place is read over the network rather than from the bundle.
+pub(super) fn is_remote(place: &str) -> bool {
+    place.contains("://") || place.contains("git@") || place.contains("?ref=") || place.starts_with("github.com/")
+}
+
+/// The arguments that the tool itself reads: up to a `--` that is surely one, not the value of the flag before it.
+pub(super) fn own<'a>(args: &'a [String], is_switch: impl Fn(&str) -> bool) -> &'a [String] {
+    let end = (0..args.len()).find(|&index| {
+        let before = index.checked_sub(1).map_or("", |before| args[before].as_str());
+        args[index] == "--" && (!is_flag(before) || before.contains('=') || is_switch(before))
+    });
+    &args[..end.unwrap_or(args.len())]
+}
