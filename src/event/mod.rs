@@ -3,6 +3,7 @@
 //! `Gates` and `Sink` are how people and views take part.
 //! A line that claims a result is durable before a view is told of it; a view's failure stops nothing.
 
+mod account;
 mod cancel;
 mod fold;
 mod kinds;

@@ -15,6 +15,7 @@ mod plan;
 mod reference;
 mod span;
 mod step;
+pub mod text;
 mod touch;
 
 pub use digest::Digest;

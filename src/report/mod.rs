@@ -1,1 +1,29 @@
-//! Views of events: plan, terminal, plain, JSON lines. A live run and a replay go through the same ones.
+//! Views of events: plan, terminal, plain, JSON lines, the table of runs. A live run and a replay go through the same
+//! ones: a view is told of lines, keeps the little it needs, and takes every time but a heartbeat's from the lines.
+//! Nothing that a script or server said reaches a terminal with its control characters.
+//! `plan` renders the eight-section document; `follow` is what views keep; `words` says a line in words; `gate`,
+//! `ending` are the blocks that views share.
+
+mod ending;
+mod follow;
+mod gate;
+mod json;
+mod plain;
+mod plan;
+mod progress;
+mod table;
+mod words;
+
+//mod terminal;
+
+#[cfg(test)]
+mod fixture;
+
+pub use ending::Verbs;
+pub use gate::card as gate_card;
+pub use json::Json;
+pub use plain::Plain;
+pub use plan::{markdown, missing};
+pub use progress::Progress;
+pub use table::{Row, row, runs};
+//pub use terminal::{Suspend, Terminal};

@@ -1,0 +1,143 @@
+//! The last words of a process: how it ended, what its exit code means, where the record is, what to type next.
+
+use super::follow::{Follow, How};
+use crate::{
+    event::Closed,
+    model::{
+        Decision, GateClass, StepId,
+        text::{count, elapsed, one_line},
+    },
+};
+
+/// The commands that this program has: only those are ever suggested.
+#[derive(Clone, Copy, Debug)]
+pub struct Verbs(&'static [&'static str]);
+
+impl Verbs {
+    /// Every command that views suggest.
+    pub const ALL: Self = Self(&["approve", "reject", "resume", "abandon", "done", "undo", "note", "runs", "show"]);
+
+    /// These commands.
+    pub const fn new(verbs: &'static [&'static str]) -> Self {
+        Self(verbs)
+    }
+
+    /// Whether there is such a command.
+    pub fn has(self, verb: &str) -> bool {
+        self.0.contains(&verb)
+    }
+}
+
+/// One thing to do next: in words, and as the command to paste.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    pub why: String,
+    pub command: String,
+}
+
+/// How a run was closed, in words.
+pub fn closed(how: Closed) -> &'static str {
+    match how {
+        Closed::Done => "done: its outcome was verified",
+        Closed::Undone => "undone: it was taken back",
+        Closed::Abandoned => "abandoned",
+    }
+}
+
+/// The block: `(what, words)` per line. Failures stand above it in full; the view prints them.
+pub fn block(follow: &Follow, verbs: Verbs) -> Vec<(&'static str, String)> {
+    let mut out = vec![("outcome", outcome(follow))];
+    out.push(("steps", steps(follow)));
+    if follow.flaps > 0 {
+        out.push(("flaps", format!("{} while a verify had to stay true: a near miss", follow.flaps)));
+    }
+    if follow.notes > 0 {
+        out.push(("notes", format!("{} kept", count(follow.notes, "note"))));
+    }
+    out.extend(follow.exceptions.iter().map(|exception| ("exception", one_line(exception))));
+    out.extend(follow.incident.iter().map(|path| ("record", one_line(path))));
+    if let Some(ended) = &follow.ended {
+        out.push(("exit", ended.exit.to_string()));
+    }
+    out.extend(next(follow, verbs).into_iter().map(|next| ("next", format!("{:<34} {}", next.why, next.command))));
+    out
+}
+
+fn outcome(follow: &Follow) -> String {
+    let time = follow.started.zip(follow.last).map(|(from, to)| elapsed(super::follow::between(from, to)));
+    let after = time.map(|time| format!(" after {time}")).unwrap_or_default();
+    let Some(ended) = &follow.ended else {
+        return "its journal tells of no end: a process works on it, or worked on it and died".into();
+    };
+    let reason = ended.reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+    match ended.how {
+        How::Waiting => format!("waiting{after}{reason}"),
+        How::Stopped => format!("stopped{after}{reason}"),
+        How::Closed(how) => format!("{}{after}{reason}", closed(how)),
+    }
+}
+
+fn steps(follow: &Follow) -> String {
+    let failed: Vec<&StepId> = follow.failures.iter().filter_map(|(step, _)| step.as_ref()).collect();
+    let mut text = match follow.total() {
+        Some(total) => format!("{} of {} verified", follow.done.len(), count(total, "step")),
+        None => format!("{} verified", count(follow.done.len(), "step")),
+    };
+    if follow.skipped > 0 {
+        text.push_str(&format!(" ({} without a change)", follow.skipped));
+    }
+    if !failed.is_empty() {
+        text.push_str(&format!(", {} failed", failed.len()));
+    }
+    let rest = follow.total().unwrap_or(0).saturating_sub(follow.done.len() + failed.len());
+    if rest > 0 {
+        text.push_str(&format!(", {rest} not reached"));
+    }
+    text
+}
+
+/// What can be typed next, as far as those commands exist.
+pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
+    let Some(run) = &follow.run else { return vec![] };
+    let mut out = Vec::new();
+    let mut add = |verb: &str, why: &str, command: String| {
+        if verbs.has(verb) {
+            out.push(Next { why: why.into(), command });
+        }
+    };
+    let how = follow.ended.as_ref().map(|ended| ended.how);
+    match how {
+        Some(How::Closed(_)) => {}
+        Some(How::Waiting) => {
+            if let Some(step) = &follow.manual {
+                add("done", "once it is done by hand:", format!("runbook done {run} {step} --reason \"…\""));
+                add("resume", "then:", format!("runbook resume {run}"));
+            } else if let Some(gate) = follow.waits_at() {
+                let rejected = matches!(gate.decision, Some(Decision::NoGo { .. }));
+                // a stricter gate's card says whom to ask; nothing that opens it is printed
+                if gate.card.class <= GateClass::Any {
+                    let why = if rejected { "to open it all the same:" } else { "to open the gate:" };
+                    add("approve", why, format!("runbook approve {run}"));
+                    add("resume", "then, to go on:", format!("runbook resume {run}"));
+                }
+                if !rejected {
+                    add("reject", "not to go on:", format!("runbook reject {run} --reason \"…\""));
+                }
+            } else {
+                add("resume", "to look again and go on:", format!("runbook resume {run}"));
+            }
+        }
+        Some(How::Stopped) | None => {
+            add("resume", "to go on from there:", format!("runbook resume {run}"));
+        }
+    }
+    if !matches!(how, Some(How::Closed(_))) {
+        add("undo", "to take it back:", format!("runbook undo {run}"));
+        add("abandon", "to give it up:", format!("runbook abandon {run} --reason \"…\""));
+    }
+    add("show", "to see all of it again:", format!("runbook show {run}"));
+    if how == Some(How::Closed(Closed::Done)) {
+        add("note", "to keep what was surprising:", format!("runbook note {run} \"…\""));
+    }
+    out
+}

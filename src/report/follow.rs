@@ -1,0 +1,271 @@
+//! The little that a view keeps of the lines it was told of: bounded by the plan's size, never by the journal's length.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    event::{Closed, Event, Failure, Line, VerifyResult},
+    model::{
+        Decision, Doing, ExitCode, GateCard, GateId, Observation, Plan, RunId, StepId, Target, Verdict,
+        text::{cut, one_line},
+    },
+};
+
+/// What a verify came to last.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub text: String,
+    pub verdict: Verdict,
+    pub brief: String,
+    pub at: Timestamp,
+}
+
+/// The step that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub step: StepId,
+    pub started: Timestamp,
+    /// What it does now, e.g. `k8s::apply Namespace/x`.
+    pub doing: String,
+    /// The native of each effect that was sent and not answered.
+    pub sent: BTreeMap<u32, String>,
+    pub seen: BTreeMap<usize, Seen>,
+    pub flaps: u32,
+}
+
+/// A gate that was reached and not passed.
+#[derive(Clone, Debug)]
+pub struct AtGate {
+    pub card: GateCard,
+    pub decision: Option<Decision>,
+}
+
+/// How the process ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub how: How,
+    pub reason: Option<String>,
+    pub exit: ExitCode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Waiting,
+    Stopped,
+    Closed(Closed),
+}
+
+/// A run as its views follow it.
+#[derive(Debug, Default)]
+pub struct Follow {
+    pub run: Option<RunId>,
+    pub target: Option<Target>,
+    pub title: String,
+    pub plan: Option<Box<Plan>>,
+    pub started: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    pub phase: Option<(usize, String)>,
+    pub done: BTreeSet<StepId>,
+    pub skipped: usize,
+    pub running: Option<Running>,
+    pub manual: Option<StepId>,
+    /// Failures of steps (none: of the run) that nothing has overcome yet.
+    pub failures: Vec<(Option<StepId>, Failure)>,
+    pub gate: Option<AtGate>,
+    pub flaps: u32,
+    pub notes: usize,
+    pub ended: Option<Ended>,
+    pub exceptions: Vec<String>,
+    pub incident: Option<String>,
+    /// The commands of children that run.
+    pub children: BTreeMap<u32, String>,
+}
+
+impl Follow {
+    /// The context's name; `-` before the first line.
+    pub fn context(&self) -> String {
+        self.target.as_ref().map_or_else(|| "-".into(), |target| one_line(&target.name))
+    }
+
+    /// How many steps the plan has; none before it is bound.
+    pub fn total(&self) -> Option<usize> {
+        self.plan.as_ref().map(|plan| plan.steps().count())
+    }
+
+    /// The plan's step.
+    pub fn step(&self, id: &StepId) -> Option<&crate::model::Step> {
+        self.plan.as_ref().and_then(|plan| plan.step(id))
+    }
+
+    /// How long the running step has run.
+    pub fn since(&self, now: Timestamp) -> Duration {
+        self.running.as_ref().map_or(Duration::ZERO, |running| between(running.started, now))
+    }
+
+    /// The gate's decision is still to be made.
+    pub fn waits_at(&self) -> Option<&AtGate> {
+        self.gate.as_ref()
+    }
+
+    /// Takes the next line.
+    pub fn take(&mut self, line: &Line) {
+        self.last = Some(line.t);
+        let Some(event) = &line.event else { return };
+        match event {
+            Event::Opened { run, title, target, started, .. } => {
+                self.run = Some(run.clone());
+                self.title.clone_from(title);
+                self.target = Some(target.clone());
+                self.started = Some(*started);
+            }
+            Event::Bound { plan, .. } => {
+                self.title.clone_from(&plan.title);
+                self.plan = Some(plan.clone());
+            }
+            Event::Resumed { .. } => {
+                self.ended = None;
+                self.incident = None;
+                self.gate = None;
+                self.manual = None;
+                self.running = None;
+                self.failures.clear();
+                self.children.clear();
+            }
+            Event::GateOpened { card, .. } => {
+                self.running = None;
+                self.gate = Some(AtGate { card: (**card).clone(), decision: None });
+            }
+            Event::GateDecided { gate, decision, .. } => self.decided(gate, decision),
+            Event::PhaseStarted { index, title } => self.phase = Some((*index, title.clone())),
+            Event::Noted { .. } => self.notes += 1,
+            Event::ChildStarted { pid, command, .. } => {
+                let command = one_line(&command.join(" "));
+                if let Some(running) = &mut self.running {
+                    running.doing = format!("runs {}", cut(&command, 120));
+                }
+                self.children.insert(*pid, command);
+            }
+            Event::ChildEnded { pid, .. } => drop(self.children.remove(pid)),
+            Event::Failed { failure } => self.failures.push((None, failure.clone())),
+            Event::Waiting { reason, exit, .. } => self.end(How::Waiting, Some(reason), *exit),
+            Event::Stopped { reason, exit } => self.end(How::Stopped, Some(reason), *exit),
+            Event::Closed { how, reason, exit, exceptions } => {
+                self.exceptions.clone_from(exceptions);
+                self.end(How::Closed(*how), reason.as_ref(), *exit);
+            }
+            Event::IncidentWritten { path } => self.incident = Some(path.clone()),
+            _ => self.step_event(event, line.t),
+        }
+    }
+
+    fn step_event(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::StepStarted { step, .. } => {
+                self.failures.retain(|(failed, _)| failed.as_ref() != Some(step));
+                let doing = match self.step(step).map(|step| &step.doing) {
+                    Some(Doing::Check) => "checks",
+                    _ => "starts",
+                };
+                self.running = Some(Running {
+                    step: step.clone(),
+                    started: at,
+                    doing: doing.into(),
+                    sent: BTreeMap::new(),
+                    seen: BTreeMap::new(),
+                    flaps: 0,
+                });
+            }
+            Event::StepSkipped { text, .. } => {
+                self.skipped += 1;
+                self.doing(format!("change skipped: {}", one_line(text)));
+            }
+            Event::Effect { effect, .. } => {
+                let target = effect.targets.first().map(|target| one_line(target)).unwrap_or_default();
+                let more = effect.targets.len().saturating_sub(1);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                self.doing(format!("{} {target}{more}", effect.native));
+                if let Some(running) = &mut self.running {
+                    running.sent.insert(effect.seq, effect.native.clone());
+                }
+            }
+            Event::Effected { seq, .. } => {
+                if let Some(running) = &mut self.running {
+                    running.sent.remove(seq);
+                }
+            }
+            Event::StepChanged { .. } | Event::StepDoneByHand { .. } => {
+                self.manual = None;
+                self.doing("verifies".into());
+            }
+            Event::StepManual { step, .. } => {
+                self.manual = Some(step.clone());
+                self.doing("waits for something done by hand".into());
+            }
+            Event::Observed { step, verify, text, verdict, observations, reason } => {
+                let Some(running) = self.running.as_mut().filter(|running| Some(&running.step) == step.as_ref()) else {
+                    return;
+                };
+                let brief = brief(*verdict, observations, reason.as_deref());
+                let seen = Seen { text: one_line(text), verdict: *verdict, brief, at };
+                if running.seen.insert(*verify, seen).is_some_and(|old| old.verdict.holds() && !verdict.holds()) {
+                    running.flaps += 1;
+                }
+            }
+            Event::StepVerified { step, verifies } => {
+                self.flaps += flaps(verifies);
+                self.done.insert(step.clone());
+                self.running = None;
+                self.manual = None;
+            }
+            Event::StepFailed { step, failure } => {
+                self.failures.retain(|(failed, _)| failed.as_ref() != Some(step));
+                self.failures.push((Some(step.clone()), failure.clone()));
+                self.running = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn doing(&mut self, words: String) {
+        if let Some(running) = &mut self.running {
+            running.doing = words;
+        }
+    }
+
+    fn decided(&mut self, id: &GateId, decision: &Decision) {
+        if matches!(decision, Decision::Go { .. }) {
+            self.gate = None;
+        } else if let Some(gate) = self.gate.as_mut().filter(|gate| gate.card.gate == *id) {
+            gate.decision = Some(decision.clone());
+        }
+    }
+
+    fn end(&mut self, how: How, reason: Option<&String>, exit: ExitCode) {
+        self.running = None;
+        self.ended = Some(Ended { how, reason: reason.cloned(), exit });
+    }
+}
+
+/// How long from one time to another; nothing where the clock went back.
+pub fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// How often the verifies turned false while they had to stay true.
+pub fn flaps(verifies: &[VerifyResult]) -> u32 {
+    verifies.iter().map(|verify| verify.flaps).sum()
+}
+
+/// What decided a verdict, on one line: the first compared value that does not hold, else the last one.
+pub fn brief(verdict: Verdict, observations: &[Observation], reason: Option<&str>) -> String {
+    let telling = if verdict.holds() { None } else { observations.iter().find(|seen| seen.holds != Some(true)) };
+    match (telling.or(observations.last()), reason) {
+        (Some(seen), _) => cut(&seen.brief(), 400),
+        (None, Some(reason)) => cut(&one_line(reason), 400),
+        (None, None) => String::new(),
+    }
+}

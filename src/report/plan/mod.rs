@@ -1,0 +1,368 @@
+//! The eight-section plan as Markdown, from the plan's values alone: the same plan gives the same bytes.
+
+mod checklist;
+mod phases;
+mod text;
+
+use serde_json::Value;
+use text::{code, inline, table};
+
+use crate::model::{
+    Choice, Finding, Kind, Plan, Question, Resolution, Severity, Step, Verify,
+    text::{count, cut},
+};
+
+const VALUE: usize = 160;
+
+/// The plan document: objective, context and constraints, current state, target state, phases and tasks, validation,
+/// rollback, open questions, and the checklist. `findings` are what check (and preflight) found; `context` is the one
+/// that the plan was bound to, none where it was declared offline. A section that the playbook leaves out is asked for
+/// in §8, never skipped.
+pub fn markdown(plan: &Plan, findings: &[Finding], context: Option<&str>) -> String {
+    let asked = missing(plan);
+    let mut out = head(plan, findings, &asked, context);
+    objective(plan, &mut out);
+    surroundings(plan, &mut out);
+    for (heading, texts) in [("## 3. Current State", &plan.current), ("## 4. Target State", &plan.target)] {
+        section(&mut out, heading);
+        list_or_ask(texts, &mut out);
+    }
+    phases::render(plan, &mut out);
+    validation(plan, &mut out);
+    rollback(plan, &mut out);
+    questions(plan, findings, &asked, &mut out);
+    checklist::render(plan, findings, &mut out);
+    let mut text = out.join("\n");
+    text.push('\n');
+    text
+}
+
+/// What the eight sections leave out, as questions with the line to write. An emergency owes only its problem and
+/// context; the rest is asked for all the same.
+pub fn missing(plan: &Plan) -> Vec<String> {
+    let mut asked = Vec::new();
+    let mut ask = |absent: bool, question: &str, line: &str| {
+        if absent {
+            asked.push(format!("{question} ({})", code(line)));
+        }
+    };
+    ask(plan.problem.is_none(), "§1: What happens today, and for whom?", ".problem(\"…\")");
+    ask(plan.outcome.is_none(), "§1: What can be observed once it is done?", ".outcome(\"…\")");
+    ask(plan.verifies.is_empty(), "§1: What shows that the outcome is there?", ".verify(\"…\", || …)");
+    ask(plan.contexts.is_empty(), "§2: On which contexts does it run, in which order?", ".contexts([\"…\"])");
+    ask(plan.current.is_empty(), "§3: What is there today?", ".current(\"…\")");
+    ask(plan.target.is_empty(), "§4: What is there afterwards?", ".target(\"…\")");
+    ask(plan.steps().next().is_none(), "§5: Which steps are there?", "step(\"…\")");
+    for phase in &plan.phases {
+        if phase.goal.is_none() {
+            asked.push(format!(
+                "§5: What is the goal of phase \"{}\"? ({})",
+                inline(&phase.title),
+                code(".goal(\"…\")")
+            ));
+        }
+    }
+    for step in plan.steps().filter(|step| step.verifies.is_empty()) {
+        asked.push(format!(
+            "§6: What shows that step {} worked? ({})",
+            code(step.id.as_str()),
+            code(".verify(\"…\", || …)")
+        ));
+    }
+    for step in plan.steps().filter(|step| phases::has_no_way_back(step)) {
+        asked.push(format!(
+            "§7: What is the way back of step {}? ({} or {})",
+            code(step.id.as_str()),
+            code(".undo(…)"),
+            code(".irreversible(\"…\")")
+        ));
+    }
+    if plan.rollback.is_empty() && plan.steps().next().is_none() {
+        asked.push(format!("§7: How is the change as a whole taken back? ({})", code(".rollback(\"…\")")));
+    }
+    for risk in &plan.risks {
+        let text = inline(&risk.text);
+        if risk.affects.is_empty() && risk.unknown_blast_radius.is_none() {
+            asked
+                .push(format!("§2: What would the risk \"{text}\" affect? ({})", code(".affects([\"Kind/ns/name\"])")));
+        }
+        if risk.rollback.is_none() {
+            asked.push(format!("§7: What is the way back from the risk \"{text}\"? ({})", code(".rollback(\"…\")")));
+        }
+    }
+    asked
+}
+
+fn section(out: &mut Vec<String>, heading: &str) {
+    out.extend([String::new(), heading.into(), String::new()]);
+}
+
+fn list_or_ask(texts: &[String], out: &mut Vec<String>) {
+    if texts.is_empty() {
+        out.push("*Not stated: asked in §8.*".into());
+    }
+    out.extend(texts.iter().map(|text| format!("- {}", inline(text))));
+}
+
+fn open(plan: &Plan) -> usize {
+    plan.questions.iter().filter(|question| question.resolution == Resolution::Open).count()
+        + plan.decisions.iter().filter(|decision| decision.chosen.is_none()).count()
+}
+
+fn head(plan: &Plan, findings: &[Finding], asked: &[String], context: Option<&str>) -> Vec<String> {
+    let title = if plan.title.trim().is_empty() { "Untitled plan".into() } else { inline(&plan.title) };
+    let mut out = vec![format!("# {title}"), String::new()];
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let open = open(plan) + asked.len();
+    let emergency = plan.kind == Kind::Emergency;
+    out.push(match (errors, open) {
+        (0, 0) => "> Ready: all eight sections stand, nothing is open.".into(),
+        (0, open) if emergency => {
+            format!("> An emergency: it may run; {} until its record is reviewed (§8).", stay_open(open))
+        }
+        (errors, open) => format!("> Not ready: {}, {} (§8).", count(errors, "error"), stay_open(open)),
+    });
+    out.push(String::new());
+    let gates = plan.phases.iter().flat_map(|phase| &phase.items);
+    let gates = gates.filter(|item| matches!(item, crate::model::Item::Gate(_))).count();
+    out.push(format!(
+        "- {} in {}, {}",
+        count(plan.steps().count(), "step"),
+        count(plan.phases.len(), "phase"),
+        count(gates, "stop-gate")
+    ));
+    out.push(match context {
+        Some(context) => format!("- Bound to context {}", code(context)),
+        None => "- Declared offline: values that a context would be asked for are samples".into(),
+    });
+    if plan.kind != Kind::Change {
+        out.push(format!("- Kind: {}", format!("{:?}", plan.kind).to_lowercase()));
+    }
+    out.extend(plan.scope.iter().map(|scope| format!("- Scope: {}", code(scope))));
+    out.extend(plan.labels.iter().map(|(key, label)| format!("- Label {}: {}", code(key), inline(label))));
+    out
+}
+
+fn stay_open(n: usize) -> String {
+    if n == 1 { "1 question stays open".into() } else { format!("{n} questions stay open") }
+}
+
+fn objective(plan: &Plan, out: &mut Vec<String>) {
+    section(out, "## 1. Objective");
+    for (word, text) in [("Problem", &plan.problem), ("Outcome", &plan.outcome)] {
+        let text = text.as_deref().map_or("*not stated: asked in §8*".into(), inline);
+        out.extend([format!("**{word}:** {text}"), String::new()]);
+    }
+    if plan.verifies.is_empty() {
+        out.push("**Shown by:** *not stated: asked in §8*".into());
+    } else {
+        out.extend(["**Shown by:**".into(), String::new()]);
+        out.extend(plan.verifies.iter().map(|verify| format!("- {}", asserted(verify))));
+    }
+}
+
+fn asserted(verify: &Verify) -> String {
+    let mut text = format!("{} — within {}", inline(&verify.text), verify.within);
+    if let Some(stays) = verify.stays {
+        text.push_str(&format!(", then stays so for {stays}"));
+    }
+    if verify.parks {
+        text.push_str(", may be waited for without a process");
+    }
+    text
+}
+
+fn surroundings(plan: &Plan, out: &mut Vec<String>) {
+    section(out, "## 2. Context & Constraints");
+    if plan.contexts.is_empty() {
+        out.push("- Contexts: *not stated: asked in §8*".into());
+    } else {
+        let contexts: Vec<String> = plan.contexts.iter().map(|context| code(context)).collect();
+        out.push(format!("- Contexts, in the order of promotion: {}", contexts.join(" → ")));
+    }
+    for (word, texts) in [
+        ("Background", &plan.background),
+        ("Service", &plan.services),
+        ("Depends on", &plan.upstream),
+        ("Depended on by", &plan.downstream),
+        ("Constraint", &plan.constraints),
+    ] {
+        out.extend(texts.iter().map(|text| format!("- {word}: {}", inline(text))));
+    }
+    parameters(plan, out);
+    discovered(plan, out);
+    assumptions(plan, out);
+    risks(plan, out);
+}
+
+fn parameters(plan: &Plan, out: &mut Vec<String>) {
+    if plan.params.is_empty() && plan.secrets.is_empty() {
+        return;
+    }
+    section(out, "### Parameters");
+    let shown = |value: &Value| code(&cut(&value.to_string(), VALUE));
+    let params = plan.params.iter().map(|param| {
+        let mut from = param.from.clone().unwrap_or_default();
+        if param.per_context && from != "per_context" {
+            from.push_str(" (declared per context)");
+        }
+        let mut about = param.about.as_deref().map(inline).unwrap_or_default();
+        if !param.one_of.is_empty() {
+            let choices: Vec<String> = param.one_of.iter().map(shown).collect();
+            about = format!("{about} one of {}", choices.join(", ")).trim().to_string();
+        }
+        let value = param.value.as_ref().map_or_else(|| "*required: none given*".into(), shown);
+        vec![code(&param.name), value, inline(&from), about]
+    });
+    let secrets = plan.secrets.iter().map(|secret| {
+        let about = secret.about.as_deref().map(inline).unwrap_or_default();
+        vec![code(&secret.name), "*secret*".into(), code(&secret.from), about]
+    });
+    out.extend(table(&["Name", "Value", "From", "About"], &params.chain(secrets).collect::<Vec<_>>()));
+}
+
+fn discovered(plan: &Plan, out: &mut Vec<String>) {
+    if plan.discoveries.is_empty() {
+        return;
+    }
+    section(out, "### Discovered values");
+    let rows = plan.discoveries.iter().map(|found| {
+        let how = match (&found.failed, found.sample) {
+            (Some(failed), _) => format!("sample; asking did not succeed: {}", inline(&cut(failed, VALUE))),
+            (None, true) => "sample: not asked yet".into(),
+            (None, false) => "found".into(),
+        };
+        let turn = if found.turn == 0 { String::new() } else { format!(" (turn {})", found.turn + 1) };
+        vec![format!("{}{turn}", inline(&found.name)), code(&cut(&found.value.to_string(), VALUE)), how]
+    });
+    out.extend(table(&["Name", "Value", "How it is known"], &rows.collect::<Vec<_>>()));
+}
+
+fn assumptions(plan: &Plan, out: &mut Vec<String>) {
+    section(out, "### Assumptions");
+    if plan.assumptions.is_empty() {
+        out.push("None declared.".into());
+        return;
+    }
+    let rows = plan.assumptions.iter().map(|assumed| {
+        vec![
+            inline(&assumed.text),
+            assumed.confidence.to_string(),
+            if assumed.probe { "asked before the first change" } else { "none" }.into(),
+            assumed.source.as_deref().map(inline).unwrap_or_default(),
+            assumed.impact.as_deref().map(inline).unwrap_or_default(),
+        ]
+    });
+    out.extend(table(
+        &["Assumption", "Confidence", "Probe", "Source", "Impact if it is not so"],
+        &rows.collect::<Vec<_>>(),
+    ));
+}
+
+fn risks(plan: &Plan, out: &mut Vec<String>) {
+    section(out, "### Risks");
+    if plan.risks.is_empty() {
+        out.push("None declared.".into());
+    }
+    for risk in &plan.risks {
+        out.push(format!("- **{}**", inline(&risk.text)));
+        if !risk.on.is_empty() {
+            out.push(format!("  - on: {}", risk.on.iter().map(|c| code(c)).collect::<Vec<_>>().join(", ")));
+        }
+        out.push(match (&risk.unknown_blast_radius, risk.affects.is_empty()) {
+            (Some(why), _) => {
+                format!("  - blast radius: unknown, {}; acknowledged at the start gate", inline(why))
+            }
+            (None, true) => "  - blast radius: *not stated: asked in §8*".into(),
+            (None, false) => {
+                let affects: Vec<String> = risk.affects.iter().map(|object| code(object)).collect();
+                format!("  - blast radius: {}", affects.join(", "))
+            }
+        });
+        let back = risk.rollback.as_deref().map_or("*not stated: asked in §8*".into(), inline);
+        out.push(format!("  - way back: {back}"));
+    }
+}
+
+fn validation(plan: &Plan, out: &mut Vec<String>) {
+    section(out, "## 6. Validation & Testing");
+    let verifies: usize = plan.steps().map(|step| step.verifies.len()).sum();
+    out.push(format!(
+        "- Each step is verified before the next begins: {} in {}",
+        if verifies == 1 { "1 verify".into() } else { format!("{verifies} verifies") },
+        count(plan.steps().count(), "step")
+    ));
+    out.push("- At each stop-gate all verifies so far are evaluated again".into());
+    out.extend(plan.verifies.iter().map(|verify| format!("- At the end: {}", asserted(verify))));
+    out.extend(plan.validation.iter().map(|text| format!("- {}", inline(text))));
+}
+
+fn rollback(plan: &Plan, out: &mut Vec<String>) {
+    section(out, "## 7. Rollback Plan");
+    out.extend(plan.rollback.iter().map(|text| format!("- {}", inline(text))));
+    let steps: Vec<&Step> = plan.steps().filter(|step| !matches!(step.doing, crate::model::Doing::Check)).collect();
+    if steps.is_empty() {
+        if plan.rollback.is_empty() {
+            out.push("*No step changes anything: there is nothing to take back.*".into());
+        }
+        return;
+    }
+    if !plan.rollback.is_empty() {
+        out.push(String::new());
+    }
+    out.extend(["Step by step, the last first:".into(), String::new()]);
+    for (n, step) in steps.iter().rev().enumerate() {
+        out.push(format!("{}. {}: {}", n + 1, inline(&step.title), phases::way_back(step)));
+    }
+}
+
+fn questions(plan: &Plan, findings: &[Finding], asked: &[String], out: &mut Vec<String>) {
+    section(out, "## 8. Open Questions");
+    let before = out.len();
+    out.extend(plan.questions.iter().map(question));
+    out.extend(asked.iter().map(|text| format!("- [ ] {text}")));
+    for decision in &plan.decisions {
+        choice(decision, out);
+    }
+    if out.len() == before {
+        out.push("None.".into());
+    }
+    if findings.is_empty() {
+        return;
+    }
+    section(out, "### Found by the check");
+    for finding in findings {
+        let severity = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let place = finding.place.as_ref().map(|place| format!(" — {}", code(&place.to_string()))).unwrap_or_default();
+        out.push(format!("- **{severity}** {}{place}", inline(&finding.message)));
+        out.extend(finding.help.iter().map(|help| format!("  - {}", inline(help))));
+    }
+}
+
+fn question(question: &Question) -> String {
+    let text = inline(&question.text);
+    match &question.resolution {
+        Resolution::Open => format!("- [ ] {text}"),
+        Resolution::Resolved(answer) => format!("- [x] {text} — {}", inline(answer)),
+        Resolution::Deferred(until) => format!("- [x] {text} — *deferred until {}*", inline(until)),
+    }
+}
+
+fn choice(decision: &Choice, out: &mut Vec<String>) {
+    let tick = if decision.chosen.is_some() { "x" } else { " " };
+    let answer = match &decision.chosen {
+        Some((option, because)) => format!(" — **{}**, because {}", inline(option), inline(because)),
+        None => " — *not decided*".into(),
+    };
+    out.push(format!("- [{tick}] {}{answer}", inline(&decision.text)));
+    for (option, tradeoff) in &decision.options {
+        out.push(format!("  - option: {} ({})", inline(option), inline(tradeoff)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! A line of the journal in words: one or a few short entries, the same for every view.
+
+use serde_json::Value;
+
+use super::{
+    follow::{Follow, between, brief, flaps},
+    gate,
+};
+use crate::{
+    event::{Applied, Event, Failure, Line, Message, Outcome, Said, Staged, VerifyResult},
+    model::{
+        Decision, Finding, Severity, StepId, Target, Verdict,
+        text::{count, cut, elapsed, one_line, value, visible},
+    },
+};
+
+/// What sort of news an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Worth one line in a log; a terminal that shows the state anyway leaves it out.
+    Detail,
+    /// Something that everybody wants to see scroll by.
+    News,
+    /// Done.
+    Good,
+    /// Not made, as it exists already.
+    Skipped,
+    /// Something unexpected that stops nothing.
+    Odd,
+    /// It failed.
+    Bad,
+    /// A block that belongs to the entry before it.
+    Block,
+}
+
+/// One entry: what it is about, and what of it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub mark: Mark,
+    /// A step's id, or `run`, `gate`, `phase` and the like.
+    pub about: String,
+    pub text: String,
+}
+
+fn entry(mark: Mark, about: impl Into<String>, text: impl AsRef<str>) -> Entry {
+    Entry { mark, about: one_line(&about.into()), text: one_line(text.as_ref()) }
+}
+
+fn block(about: impl Into<String>, lines: Vec<String>) -> impl Iterator<Item = Entry> {
+    let about = about.into();
+    lines.into_iter().map(move |text| Entry { mark: Mark::Block, about: about.clone(), text })
+}
+
+/// The entries of a line. `before` is what was known before the line.
+pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> {
+    let Some(event) = &line.event else {
+        let payload = line.unknown().map(|payload| value(&payload, 200)).unwrap_or_default();
+        return vec![entry(Mark::Odd, "journal", format!("a line of kind `{}`, unknown here: {payload}", line.kind))];
+    };
+    match event {
+        Event::Opened { run, playbook, title, target, .. } => opened(run.as_str(), playbook, title, target),
+        Event::Discovered { name, value: found, failed, .. } => {
+            let (mark, text) = match failed {
+                None => (Mark::Detail, format!("{name}: {}", value(found, 200))),
+                Some(why) => (Mark::Odd, format!("{name}: not answered, the sample stands in: {why}")),
+            };
+            vec![entry(mark, "discover", text)]
+        }
+        Event::Bound { identity, plan, digest, staged } => {
+            let cluster = identity
+                .as_ref()
+                .map(|id| format!("{} {}, kube-system {}; ", id.server, id.version, id.uid))
+                .unwrap_or_default();
+            let steps = count(plan.steps().count(), "step");
+            let phases = count(plan.phases.len(), "phase");
+            let mut out =
+                vec![entry(Mark::Detail, "bound", format!("{cluster}plan {}: {steps} in {phases}", digest.short()))];
+            out.extend(staging(staged));
+            out
+        }
+        Event::Probed { text, verdict, observations, reality, .. } => {
+            vec![probed(text, *verdict, &brief_of(*verdict, observations), reality.as_deref())]
+        }
+        Event::Preflight { findings } => preflight(findings),
+        Event::Resumed { skip, redo, ask, .. } => {
+            let mut text = format!("goes on; {} done before", count(skip.len(), "step"));
+            if !redo.is_empty() {
+                text.push_str(&format!(", again: {}", ids(redo)));
+            }
+            let mut out = vec![entry(Mark::News, "run", text)];
+            out.extend(ask.iter().map(|ask| entry(Mark::News, "run", format!("to decide: {ask}"))));
+            out
+        }
+        Event::GateOpened { card, digest } => {
+            let mut out = vec![entry(Mark::News, "gate", &card.question)];
+            out.extend(block("gate", gate::card(card, digest, verbs)));
+            out
+        }
+        Event::GateDecided { gate, decision, via, .. } => vec![decided(gate.as_str(), decision, via)],
+        Event::Received { message } => vec![received(message)],
+        Event::PhaseStarted { index, title } => {
+            let phase = before.plan.as_ref().and_then(|plan| plan.phases.get(*index));
+            let of = before.plan.as_ref().map(|plan| format!(" of {}", plan.phases.len())).unwrap_or_default();
+            let goal = phase.and_then(|phase| phase.goal.as_ref()).map(|goal| format!(": {goal}")).unwrap_or_default();
+            vec![entry(Mark::News, "phase", format!("{}{of} {title}{goal}", index + 1))]
+        }
+        Event::PhaseEnded { title, .. } => vec![entry(Mark::Detail, "phase", format!("{title} ends"))],
+        Event::OutcomeVerified { verifies } => {
+            vec![entry(Mark::Good, "outcome", format!("verified{}", remarks(verifies)))]
+        }
+        Event::Failed { failure } => failed("run", failure),
+        Event::Evidence { about, sort, source, .. } => {
+            vec![entry(Mark::Detail, "evidence", format!("{sort} of {about}, from {source}"))]
+        }
+        Event::ChildStarted { command, .. } => {
+            vec![entry(Mark::Detail, "command", cut(&one_line(&command.join(" ")), 200))]
+        }
+        Event::ChildEnded { pid, status, .. } => {
+            let command = before.children.get(pid).map_or("a command", String::as_str);
+            let mark = if *status == 0 { Mark::Detail } else { Mark::Odd };
+            vec![entry(mark, "command", format!("{} ended with {status}", cut(command, 120)))]
+        }
+        Event::Noted { text, step, via } => {
+            let during = step.as_ref().map(|step| format!(" (during {step})")).unwrap_or_default();
+            vec![entry(Mark::Odd, via, format!("{text}{during}"))]
+        }
+        Event::Cancelled { reason } => {
+            vec![entry(Mark::Odd, "run", format!("cancelled by {reason}: nothing new starts"))]
+        }
+        Event::Waiting { reason, .. } => vec![entry(Mark::News, "run", format!("waits: {reason}"))],
+        Event::Stopped { reason, .. } => vec![entry(Mark::Bad, "run", format!("stopped: {reason}"))],
+        Event::Closed { how, reason, .. } => {
+            let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            vec![entry(Mark::News, "run", format!("closed, {}{why}", super::ending::closed(*how)))]
+        }
+        Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
+        _ => of_step(before, line, event),
+    }
+}
+
+fn of_step(before: &Follow, line: &Line, event: &Event) -> Vec<Entry> {
+    match event {
+        Event::StepStarted { step, attempt } => {
+            let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            vec![entry(Mark::Detail, step.as_str(), format!("started{again}"))]
+        }
+        Event::StepSkipped { step, text, .. } => {
+            vec![entry(Mark::Skipped, step.as_str(), format!("change skipped: {text}"))]
+        }
+        Event::StepBefore { step, verdicts } if verdicts.iter().any(|verdict| verdict.holds()) => {
+            let held = verdicts.iter().filter(|verdict| verdict.holds()).count();
+            let text = format!("{held} of {} held before the change: evidence of nothing", verifies(verdicts.len()));
+            vec![entry(Mark::Detail, step.as_str(), text)]
+        }
+        Event::Effected { step, seq, results, error, .. } => {
+            let native = before.running.as_ref().and_then(|running| running.sent.get(seq));
+            let native = native.map_or("effect", String::as_str);
+            let mark = if error.is_some() { Mark::Odd } else { Mark::Detail };
+            let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            vec![entry(mark, step.as_str(), format!("{native}: {}{error}", applied(results)))]
+        }
+        Event::StepManual { step, instructions } => {
+            let mut out = vec![entry(Mark::News, step.as_str(), "to do by hand:")];
+            out.extend(block(step.as_str(), visible(instructions).lines().map(|line| format!("  {line}")).collect()));
+            out
+        }
+        Event::StepDoneByHand { step, reason } => {
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            vec![entry(Mark::News, step.as_str(), format!("done by hand{reason}"))]
+        }
+        Event::Observed { step, verify, text, verdict, observations, reason } => {
+            let running = before.running.as_ref().filter(|running| step.as_ref() == Some(&running.step));
+            let old = running.and_then(|running| running.seen.get(verify)).map(|seen| seen.verdict);
+            if old == Some(*verdict) {
+                return vec![];
+            }
+            let brief = brief(*verdict, observations, reason.as_deref());
+            let brief = if brief.is_empty() { brief } else { format!(" ({brief})") };
+            let flap = old == Some(Verdict::Holds);
+            let (mark, flap) = if flap { (Mark::Odd, "flap: ") } else { (Mark::Detail, "") };
+            let about = step.as_ref().map_or("outcome", StepId::as_str);
+            vec![entry(mark, about, format!("{flap}{text}: {}{brief}", verdict.words()))]
+        }
+        Event::StepVerified { step, verifies } => {
+            let started =
+                before.running.as_ref().filter(|running| running.step == *step).map(|running| running.started);
+            let took = started.map(|at| format!(" in {}", elapsed(between(at, line.t)))).unwrap_or_default();
+            vec![entry(Mark::Good, step.as_str(), format!("verified{took}{}", remarks(verifies)))]
+        }
+        Event::StepFailed { step, failure } => failed(step.as_str(), failure),
+        _ => vec![],
+    }
+}
+
+fn opened(run: &str, playbook: &str, title: &str, target: &Target) -> Vec<Entry> {
+    let tier = if target.tier == target.name { String::new() } else { format!(" (tier {})", target.tier) };
+    let mut out =
+        vec![entry(Mark::News, "run", format!("{run}: \"{title}\" from {playbook} on {}{tier}", target.name))];
+    if target.sandbox {
+        out.push(entry(Mark::News, "sandbox", "an in-memory Kubernetes API: no real cluster is touched"));
+    }
+    out
+}
+
+fn staging(staged: &Staged) -> Option<Entry> {
+    match staged {
+        Staged::NotRequired => None,
+        Staged::By { run, context, at, differences } => {
+            let differ = match differences.len() {
+                0 => "nothing differs".into(),
+                _ => format!("differs in {}", differences.join(", ")),
+            };
+            Some(entry(Mark::News, "staging", format!("verified by run {run} on {context} at {at:.0}; {differ}")))
+        }
+        Staged::Skipped { reason } => Some(entry(Mark::Odd, "staging", format!("skipped: {reason}"))),
+    }
+}
+
+fn brief_of(verdict: Option<Verdict>, observations: &[crate::model::Observation]) -> String {
+    verdict.map(|verdict| brief(verdict, observations, None)).unwrap_or_default()
+}
+
+fn probed(text: &str, verdict: Option<Verdict>, brief: &str, reality: Option<&str>) -> Entry {
+    let Some(verdict) = verdict else {
+        return entry(Mark::Detail, "assume", format!("{text}: no probe, taken as it is"));
+    };
+    let mark = if verdict.holds() { Mark::Detail } else { Mark::Odd };
+    let why = reality.filter(|_| !verdict.holds()).or(Some(brief).filter(|brief| !brief.is_empty()));
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    entry(mark, "assume", format!("{text}: {}{why}", verdict.words()))
+}
+
+fn preflight(findings: &[Finding]) -> Vec<Entry> {
+    if findings.is_empty() {
+        return vec![entry(Mark::Detail, "preflight", "nothing found")];
+    }
+    let mut out = vec![entry(Mark::News, "preflight", count(findings.len(), "finding"))];
+    for finding in findings {
+        let (mark, word) = match finding.severity {
+            Severity::Error => (Mark::Bad, "error"),
+            Severity::Warning => (Mark::Odd, "warning"),
+            Severity::Note => (Mark::News, "note"),
+        };
+        let place = finding.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        out.push(entry(mark, "preflight", format!("{word}: {}{place}", finding.message)));
+        out.extend(block("preflight", finding.help.iter().map(|help| format!("  help: {}", one_line(help))).collect()));
+    }
+    out
+}
+
+fn failed(about: &str, failure: &Failure) -> Vec<Entry> {
+    let mut account = failure.account();
+    let head = if account.is_empty() { String::new() } else { account.remove(0) };
+    let mut out = vec![entry(Mark::Bad, about, format!("failed: {head}"))];
+    out.extend(block(about, account));
+    out
+}
+
+fn decided(gate: &str, decision: &Decision, via: &str) -> Entry {
+    let because = |reason: &Option<String>| reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    match decision {
+        Decision::Go { reason } => {
+            entry(Mark::Good, "gate", format!("go, through {via}, at {gate}{}", because(reason)))
+        }
+        Decision::NoGo { reason } => {
+            entry(Mark::Bad, "gate", format!("no-go, through {via}, at {gate}{}", because(reason)))
+        }
+        Decision::NotNow => entry(Mark::Detail, "gate", format!("not decided here, at {gate}")),
+    }
+}
+
+fn received(message: &Message) -> Entry {
+    let words = |reason: &Option<String>| reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    match &message.said {
+        Said::Approve { gate, reason, .. } => {
+            entry(Mark::News, "message", format!("an approval of {gate}{}", words(reason)))
+        }
+        Said::Reject { gate, reason, .. } => {
+            entry(Mark::News, "message", format!("a rejection of {gate}{}", words(reason)))
+        }
+        Said::Done { step, reason } => {
+            entry(Mark::News, "message", format!("{step} was done by hand{}", words(reason)))
+        }
+        Said::Note { text, .. } => entry(Mark::Odd, "note", text),
+    }
+}
+
+fn applied(results: &[Applied]) -> String {
+    let of = |outcome| results.iter().filter(move |result| result.outcome == outcome);
+    let mut parts = Vec::new();
+    for (outcome, word) in [
+        (Outcome::Applied, "applied"),
+        (Outcome::Unchanged, "unchanged"),
+        (Outcome::Failed, "failed"),
+        (Outcome::NotTried, "not tried"),
+    ] {
+        match of(outcome).count() {
+            0 => {}
+            1 => parts.extend(of(outcome).map(|result| format!("{word} {}", result.target))),
+            n => parts.push(format!("{n} {word}")),
+        }
+    }
+    parts.extend(of(Outcome::Failed).take(3).filter_map(|result| {
+        result.message.as_ref().map(|message| format!("{}: {}", result.target, cut(&one_line(message), 300)))
+    }));
+    if parts.is_empty() { "ended".into() } else { parts.join(", ") }
+}
+
+fn remarks(results: &[VerifyResult]) -> String {
+    let mut text = String::new();
+    match flaps(results) {
+        0 => {}
+        n => text.push_str(&format!(", {} on the way", count(n as usize, "flap"))),
+    }
+    let before = results.iter().filter(|result| result.held_before).count();
+    if before > 0 {
+        text.push_str(&format!(", {before} of {} held before", verifies(results.len())));
+    }
+    text
+}
+
+fn verifies(n: usize) -> String {
+    if n == 1 { "1 verify".into() } else { format!("{n} verifies") }
+}
+
+fn ids(ids: &[StepId]) -> String {
+    ids.iter().map(StepId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Where a value may be anything that a script computed.
+pub fn shown(shown: &Value) -> String {
+    value(shown, 400)
+}
