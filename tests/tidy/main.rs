@@ -30,8 +30,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "runbook",
         &[
-            "model", "redact", "bundle", "object", "event", "process", "http", "sandbox", "cluster", "effect", "script",
-            "check", "journal", "run", "incident", "report",
+            "model", "redact", "bundle", "object", "event", "process", "http", "sandbox", "cluster", "effect",
+            "script", "check", "journal", "run", "incident", "report",
         ],
     ),
     // The public API: the builder, the values it takes and gives, and the views of events.
@@ -93,7 +93,8 @@ fn a_module_uses_only_what_its_row_allows() {
                 continue;
             }
             let may = if uses.is_empty() { "no other module".to_owned() } else { uses.join(", ") };
-            let hint = if at_root { " (what lib.rs exports at its root is for embedders: name the module)" } else { "" };
+            let hint =
+                if at_root { " (what lib.rs exports at its root is for embedders: name the module)" } else { "" };
             broken.push(format!(
                 "{}:{line}: {} uses crate::{used}{hint}; it may use {may}: move the type down or pass a value in",
                 source.name, source.module
@@ -115,8 +116,10 @@ fn modules_do_not_use_each_other_in_a_circle() {
         uses.remove(&leaf);
     }
     assert!(uses.is_empty(), "these modules use each other in a circle: {uses:#?}");
-    assert!(TABLE.iter().enumerate().all(|(i, (_, u))| u.iter().all(|m| TABLE[..i].iter().any(|(x, _)| x == m))),
-        "TABLE is ordered: a row names only rows above it");
+    assert!(
+        TABLE.iter().enumerate().all(|(i, (_, u))| u.iter().all(|m| TABLE[..i].iter().any(|(x, _)| x == m))),
+        "TABLE is ordered: a row names only rows above it"
+    );
 }
 
 #[test]
@@ -128,7 +131,8 @@ fn an_outside_crate_is_named_only_by_its_owner() {
             let Some((_, owners)) = OWNERS.iter().find(|(c, _)| c == first) else { continue };
             if !source.is_in(owners) {
                 let at = owners.join(" and src/");
-                broken.push(format!("{}:{line}: only src/{at} may name {first}: ask it for what is needed", source.name));
+                broken
+                    .push(format!("{}:{line}: only src/{at} may name {first}: ask it for what is needed", source.name));
             }
         }
     }
@@ -146,7 +150,8 @@ fn commands_start_in_process_and_the_program_ends_in_cli() {
             }
             match rest.get(1).map(String::as_str) {
                 Some("Command") if !source.is_in(&["process"]) => {
-                    broken.push(format!("{}:{line}: only src/process starts commands: use what it offers", source.name));
+                    broken
+                        .push(format!("{}:{line}: only src/process starts commands: use what it offers", source.name));
                 }
                 Some("exit" | "abort") if !source.is_in(&["cli", "main"]) => broken.push(format!(
                     "{}:{line}: only src/cli ends the program: return an error with its exit code",
@@ -167,9 +172,16 @@ fn commands_start_in_process_and_the_program_ends_in_cli() {
 fn every_module_begins_with_its_charter() {
     let broken: Vec<_> = sources()
         .iter()
-        .filter(|s| !s.test && (s.name.ends_with("/mod.rs") || s.name.matches('/').count() == 1) && !s.name.ends_with("main.rs"))
+        .filter(|s| {
+            !s.test && (s.name.ends_with("/mod.rs") || s.name.matches('/').count() == 1) && !s.name.ends_with("main.rs")
+        })
         .filter(|s| !s.text.starts_with("//! "))
-        .map(|s| format!("{}:1: begin with a charter: a few `//!` lines that say what belongs here and what does not", s.name))
+        .map(|s| {
+            format!(
+                "{}:1: begin with a charter: a few `//!` lines that say what belongs here and what does not",
+                s.name
+            )
+        })
         .collect();
     hold(&broken);
 }
@@ -200,7 +212,10 @@ fn no_file_names_a_path_of_one_machine() {
                 before.is_none_or(|c| !(c.is_alphanumeric() || "._-/~+$}".contains(c)))
             };
             if let Some(home) = homes.iter().find(|h| line.match_indices(h.as_str()).any(|(i, _)| at_start(i))) {
-                broken.push(format!("{name}:{}: {home}… is a path of one machine: make it relative or a parameter", n + 1));
+                broken.push(format!(
+                    "{name}:{}: {home}… is a path of one machine: make it relative or a parameter",
+                    n + 1
+                ));
             }
         }
     }

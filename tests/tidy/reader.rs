@@ -33,7 +33,10 @@ fn scan(stream: TokenStream, depth: usize, module: &[String], found: &mut Vec<Pa
             TokenTree::Ident(ident) if !continues_path(&tokens, i) => {
                 let inline = ident == "mod";
                 let use_ends = ident == "use";
-                if inline && let (Some(TokenTree::Ident(_)), Some(TokenTree::Group(body))) = (tokens.get(i + 1), tokens.get(i + 2)) {
+                if inline
+                    && let (Some(TokenTree::Ident(_)), Some(TokenTree::Group(body))) =
+                        (tokens.get(i + 1), tokens.get(i + 2))
+                {
                     scan(body.stream(), depth + 1, module, found);
                     i += 3;
                     continue;
@@ -50,7 +53,9 @@ fn scan(stream: TokenStream, depth: usize, module: &[String], found: &mut Vec<Pa
                 if is_colons(&tokens, i + 1) {
                     let mut segments = vec![(ident.to_string(), ident.span().start().line)];
                     let mut at = i + 1;
-                    while is_colons(&tokens, at) && let Some(TokenTree::Ident(next)) = tokens.get(at + 2) {
+                    while is_colons(&tokens, at)
+                        && let Some(TokenTree::Ident(next)) = tokens.get(at + 2)
+                    {
                         segments.push((next.to_string(), next.span().start().line));
                         at += 3;
                     }
@@ -106,7 +111,13 @@ fn resolve(path: &[(String, usize)], depth: usize, module: &[String], found: &mu
             return;
         }
     };
-    let ups = if first == "crate" { depth } else if first == "self" { skip - 1 } else { skip };
+    let ups = if first == "crate" {
+        depth
+    } else if first == "self" {
+        skip - 1
+    } else {
+        skip
+    };
     // Still inside the module it is in.
     if ups < depth && !module.is_empty() {
         return;
@@ -148,7 +159,8 @@ fn is_test_attribute(tokens: &[TokenTree], i: usize) -> bool {
 
 /// The index after the item that begins at `i`: past its braces or its semicolon.
 fn after_item(tokens: &[TokenTree], i: usize) -> usize {
-    let ends = |t: &TokenTree| is_punct(t, ';') || matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
+    let ends =
+        |t: &TokenTree| is_punct(t, ';') || matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
     // A `use a::{b};` under the attribute ends at its semicolon.
     let is_use = tokens[i..].iter().take(6).any(|t| matches!(t, TokenTree::Ident(x) if x == "use"));
     let end = tokens[i..].iter().position(|t| if is_use { is_punct(t, ';') } else { ends(t) });
@@ -197,15 +209,14 @@ fn public(stream: TokenStream, foreign: &BTreeSet<String>, found: &mut Vec<(Stri
             i = after_item(&tokens, i);
             continue;
         }
-        let restricted = matches!(tokens.get(i + 1), Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Parenthesis);
+        let restricted =
+            matches!(tokens.get(i + 1), Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Parenthesis);
         match &tokens[i] {
             TokenTree::Ident(x) if x == "pub" && !restricted => {
                 let rest = &tokens[i + 1..];
-                let of_type = rest.iter().take(2).any(|t| matches!(t, TokenTree::Ident(x) if x == "enum" || x == "trait" || x == "use"));
-                let end = rest.iter().position(|t| {
-                    is_punct(t, ';') || matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace)
-                });
-                let end = end.unwrap_or(rest.len());
+                let of_type =
+                    rest.iter().take(2).any(|t| matches!(t, TokenTree::Ident(x) if x == "enum" || x == "trait"));
+                let end = end_of_signature(rest);
                 mentioned(&rest[..end], foreign, found);
                 if let (true, Some(TokenTree::Group(body))) = (of_type, rest.get(end)) {
                     mentioned(&[TokenTree::Group(Group::new(Delimiter::None, body.stream()))], foreign, found);
@@ -221,10 +232,32 @@ fn public(stream: TokenStream, foreign: &BTreeSet<String>, found: &mut Vec<(Stri
     }
 }
 
+/// Where a signature ends: at its body, its semicolon, or the comma after a field, but not one between type arguments.
+fn end_of_signature(tokens: &[TokenTree]) -> usize {
+    let mut angles = 0;
+    for (i, t) in tokens.iter().enumerate() {
+        let arrow = i > 0 && is_punct(&tokens[i - 1], '-');
+        if is_punct(t, '<') {
+            angles += 1;
+        } else if is_punct(t, '>') && !arrow {
+            angles -= 1;
+        }
+        let body = matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
+        // The braces of a `use` are its names, and its end is a semicolon.
+        let is_use = matches!(&tokens[0], TokenTree::Ident(x) if x == "use");
+        if is_punct(t, ';') || body && !is_use || is_punct(t, ',') && angles == 0 {
+            return i;
+        }
+    }
+    tokens.len()
+}
+
 fn mentioned(tokens: &[TokenTree], foreign: &BTreeSet<String>, found: &mut Vec<(String, usize)>) {
     for t in tokens {
         match t {
-            TokenTree::Ident(x) if foreign.contains(&x.to_string()) => found.push((x.to_string(), x.span().start().line)),
+            TokenTree::Ident(x) if foreign.contains(&x.to_string()) => {
+                found.push((x.to_string(), x.span().start().line))
+            }
             TokenTree::Group(g) => mentioned(&g.stream().into_iter().collect::<Vec<_>>(), foreign, found),
             _ => {}
         }
@@ -248,10 +281,24 @@ use crate::fleet::{A, B};
 fn last() { self::super::super::check::now() }
 "#;
     let found = paths(text, &["cluster".to_owned(), "watch".to_owned()]).unwrap();
-    let own: Vec<_> = found.iter().filter_map(|p| if let Path::Own { first, line } = p { Some((first.as_str(), *line)) } else { None });
+    let own = found
+        .iter()
+        .filter_map(|p| if let Path::Own { first, line } = p { Some((first.as_str(), *line)) } else { None });
     let own: Vec<_> = own.collect();
-    assert_eq!(own, [("model", 2), ("event", 2), ("event", 2), ("journal", 4), ("run", 7), ("effect", 7), ("script", 8), ("check", 13)]);
-    let outside: Vec<_> = found.iter().filter_map(|p| {
+    assert_eq!(
+        own,
+        [
+            ("model", 2),
+            ("event", 2),
+            ("event", 2),
+            ("journal", 4),
+            ("run", 7),
+            ("effect", 7),
+            ("script", 8),
+            ("check", 13)
+        ]
+    );
+    let outside = found.iter().filter_map(|p| {
         if let Path::Outside { first, rest, .. } = p { Some(format!("{first}::{}", rest.join("::"))) } else { None }
     });
     let outside: Vec<_> = outside.collect();
@@ -266,7 +313,7 @@ pub fn of(h: &Handle) -> A { let x: Handle = h; }
 pub(crate) fn inside(h: Handle) {}
 impl A { pub fn go(&self, c: impl Into<kube::Client>) { tokio::spawn(x) } fn quiet(h: Handle) {} }
 pub enum B { One(reqwest::Error) }
-pub use kube::Config;
+pub use {std::fs, kube::{Config}};
 ";
     let found = public_names(text, &["rhai", "kube", "tokio", "reqwest"]);
     let lines: BTreeSet<usize> = found.iter().map(|f| f.1).collect();
