@@ -1,4 +1,4 @@
-use super::{Cluster, ClusterError, Inner, Patience, error::What, wire::Call};
+use super::{Cluster, ClusterError, Inner, Patience, error::What, read::METADATA, wire::Call};
 use crate::{
     model::Identity,
     object::{head, path::text},
@@ -56,7 +56,7 @@ impl Inner {
     async fn nodes(&self) -> Vec<String> {
         let mut call = Call::get("/api/v1/nodes", what("list Node"));
         // names are enough: a node's status is long
-        call.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+        call.accept = METADATA;
         let Ok(list) = self.call(call).await else { return vec![] };
         let items = list["items"].as_array().into_iter().flatten();
         let mut names: Vec<String> = items.map(|node| head(node).name().to_owned()).collect();

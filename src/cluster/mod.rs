@@ -11,6 +11,7 @@ mod identity;
 mod kubeconfig;
 mod proxy;
 mod read;
+mod watch;
 mod wire;
 mod write;
 
@@ -24,6 +25,7 @@ pub use discovery::Resource;
 pub use error::{Cause, ClusterError};
 pub use kubeconfig::KubeconfigSource;
 pub use read::{Listed, Selector};
+pub use watch::{Watches, Woken};
 pub use write::{Applied, ApplyOptions, DeleteOptions, Outcome, unchanged};
 
 use std::{fmt, sync::Arc};

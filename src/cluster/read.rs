@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::{Cluster, ClusterError, Inner, Patience, Resource, error::What, wire::Call};
@@ -10,6 +8,13 @@ use crate::{
 
 /// Objects asked for in one answer; the server hands on the rest in the same state.
 const PAGE: usize = 500;
+
+/// Whole objects.
+pub(super) const JSON: &str = "application/json";
+/// Objects without spec and status, where the server can.
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+/// The same in the events of a watch.
+pub(super) const METADATA_EVENTS: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// Which objects of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +61,7 @@ impl Cluster {
             let resource = inner.resolve_kind(&kind).await?;
             let mut items = vec![];
             let resource_version =
-                inner.list(&resource, namespace.as_deref(), &selector, |item| items.push(item)).await?;
+                inner.list(&resource, namespace.as_deref(), &selector, JSON, |item| items.push(item)).await?;
             items.sort_by_cached_key(place);
             Ok(Listed { items, resource_version })
         })
@@ -97,6 +102,7 @@ impl Inner {
         resource: &Resource,
         namespace: Option<&str>,
         selector: &Selector,
+        accept: &'static str,
         mut each: impl FnMut(Value),
     ) -> Result<String, ClusterError> {
         let mut token = String::new();
@@ -105,6 +111,7 @@ impl Inner {
             if !token.is_empty() {
                 call = call.query("continue", token);
             }
+            call.accept = accept;
             let what = call.what.text.clone();
             let mut page = self.call(call).await.map_err(|error| self.unserved(error))?;
             let Some(items) = page.get_mut("items").map(Value::take) else {
@@ -125,22 +132,18 @@ impl Inner {
 
     async fn events(&self, reference: &ObjectRef) -> Result<Vec<Value>, ClusterError> {
         let resource = self.resolve(reference).await?;
-        let events = self.look_up_events().await?;
+        let events = self.resolve_kind("Event").await?;
         // events about what has no namespace are kept in `default`
         let namespace = reference.namespace.as_deref().unwrap_or("default");
         let fields = format!("involvedObject.name={},involvedObject.kind={}", reference.name, resource.kind);
         let selector = Selector { labels: None, fields: Some(fields) };
         let mut found = vec![];
-        self.list(&events, Some(namespace), &selector, |event| found.push(event)).await?;
+        self.list(&events, Some(namespace), &selector, JSON, |event| found.push(event)).await?;
         found.sort_by_cached_key(|event| {
             let times = ["lastTimestamp", "eventTime", "metadata.creationTimestamp"];
             times.iter().find_map(|path| text(event, path)).unwrap_or_default().to_owned()
         });
         Ok(found)
-    }
-
-    async fn look_up_events(&self) -> Result<Arc<Resource>, ClusterError> {
-        self.resolve_kind("Event").await
     }
 }
 

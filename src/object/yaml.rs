@@ -29,7 +29,7 @@ pub struct Document {
 }
 
 /// Reads every document of YAML or JSON text, scalars as kubectl reads them (`yes` is true, `010` is 8). Empty ones are left out.
-/// Two known differences: `nO` and the like, in mixed case, are booleans here; a float with `_` in it is a text here.
+/// Known differences: `nO` and the like, in mixed case, are booleans here; a float with `_` in it is a text; `1e400` is refused.
 ///
 /// # Errors
 /// The first thing that is not YAML, a duplicate key, or aliases that expand too far.
