@@ -14,7 +14,8 @@ pub(super) const JSON: &str = "application/json";
 /// Objects without spec and status, where the server can.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 /// The same in the events of a watch.
-pub(super) const METADATA_EVENTS: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+pub(super) const METADATA_EVENTS: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// Which objects of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -57,7 +57,9 @@ fn scalars_are_read_as_kubectl_reads_them() {
         ("v1.2", json!("v1.2")),
     ] {
         let found = documents(&format!("a: {written}"), "a.yaml").map(|mut found| found.remove(0).value["a"].take());
-        if found.as_ref() != Ok(&read) { wrong.push((written, found)); }
+        if found.as_ref() != Ok(&read) {
+            wrong.push((written, found));
+        }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -87,7 +87,10 @@ impl Follower {
                 End::Refused(error) => return self.poll(&error).await,
                 End::Closed(last) => {
                     version = last;
-                    if self.with(|_, state| state.entries.get_mut(&self.key).map(|entry| entry.phase = Phase::Connecting)).is_none() {
+                    if self
+                        .with(|_, state| state.entries.get_mut(&self.key).map(|entry| entry.phase = Phase::Connecting))
+                        .is_none()
+                    {
                         return;
                     }
                     if opened.elapsed() < BACKOFF.1 {
@@ -150,7 +153,8 @@ impl Follower {
         let mut going = noted;
         while going.is_some() {
             tokio::time::sleep(pause).await;
-            let Some(wanted) = self.with(|_, state| state.entries.get(&self.key).map(|entry| entry.wanted.clone())).flatten()
+            let Some(wanted) =
+                self.with(|_, state| state.entries.get(&self.key).map(|entry| entry.wanted.clone())).flatten()
             else {
                 return;
             };

@@ -253,9 +253,9 @@ impl Watches {
     ) -> Result<(), ClusterError> {
         let (inner, listed, task_key) = (self.cluster.inner.clone(), resource.clone(), key.clone());
         let what = format!("list {}", resource.kind);
-        let answer = self.cluster.wait(patience, &what, async move {
-            follow::list(&inner, &listed, &task_key, accept, &Wanted::All).await
-        });
+        let answer = self
+            .cluster
+            .wait(patience, &what, async move { follow::list(&inner, &listed, &task_key, accept, &Wanted::All).await });
         let mut state = self.shared.lock();
         match answer {
             Ok((items, version)) => {

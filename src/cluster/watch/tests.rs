@@ -30,7 +30,8 @@ impl Store {
         if !asked.is("GET", PATH) {
             return None;
         }
-        let name = asked.query.get("fieldSelector").and_then(|s| s.strip_prefix("metadata.name=")).map(ToOwned::to_owned);
+        let name =
+            asked.query.get("fieldSelector").and_then(|s| s.strip_prefix("metadata.name=")).map(ToOwned::to_owned);
         if asked.watches() {
             if self.no_watch.load(Ordering::SeqCst) {
                 return Some(status(403, "Forbidden", "may not watch"));
@@ -43,7 +44,8 @@ impl Store {
             return Some(Reply::Stream(receiver));
         }
         let items = self.items.lock().unwrap();
-        let items: Vec<&Value> = items.iter().filter(|(n, _)| name.as_ref().is_none_or(|name| name == *n)).map(|(_, v)| v).collect();
+        let items: Vec<&Value> =
+            items.iter().filter(|(n, _)| name.as_ref().is_none_or(|name| name == *n)).map(|(_, v)| v).collect();
         let version = self.version.load(Ordering::SeqCst).to_string();
         Some(ok(json!({ "kind": "ConfigMapList", "metadata": { "resourceVersion": version }, "items": items })))
     }
@@ -116,7 +118,8 @@ impl Rig {
             self.watches.begin();
             let read: Vec<_> = names.iter().map(|name| self.get(name)).collect();
             self.watches.end();
-            let holds = read.iter().zip(wanted).all(|(read, wanted)| matches!(read, Ok(read) if read.as_deref() == *wanted));
+            let holds =
+                read.iter().zip(wanted).all(|(read, wanted)| matches!(read, Ok(read) if read.as_deref() == *wanted));
             if holds && self.watches.in_sync() {
                 return;
             }
@@ -172,7 +175,10 @@ fn an_object_that_appears_changes_and_goes_costs_one_list_and_one_watch() {
     assert_eq!((rig.lists(), rig.watched()), (1, 1));
     let asked = rig.server.asked.lock().unwrap();
     let watch = asked.iter().find(|asked| asked.watches()).unwrap();
-    assert_eq!((watch.query["resourceVersion"].as_str(), watch.query["fieldSelector"].as_str()), ("0", "metadata.name=a"));
+    assert_eq!(
+        (watch.query["resourceVersion"].as_str(), watch.query["fieldSelector"].as_str()),
+        ("0", "metadata.name=a")
+    );
 }
 
 #[test]
@@ -262,7 +268,8 @@ fn a_list_is_watched_and_keeps_no_managed_fields() {
     rig.open(1);
     rig.store.put("a", "1");
     assert_eq!(rig.wait(), Woken::Changed);
-    let names: Vec<String> = list().iter().map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<String> =
+        list().iter().map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["a", "b"]);
     assert!(rig.watches.in_sync());
     assert_eq!((rig.lists(), rig.watched()), (1, 1));
@@ -407,7 +414,8 @@ fn a_kind_that_appears_is_seen_when_its_definition_changes() {
     }
     let start = Instant::now();
     served.store(true, Ordering::SeqCst);
-    let event = json!({ "type": "ADDED", "object": { "metadata": { "name": "widgets.x.example", "resourceVersion": "2" } } });
+    let event =
+        json!({ "type": "ADDED", "object": { "metadata": { "name": "widgets.x.example", "resourceVersion": "2" } } });
     definitions.lock().unwrap().as_ref().unwrap().unbounded_send(event).unwrap();
     assert_eq!(watches.wait(Instant::now() + Duration::from_secs(10), &Cancel::new()), Woken::Changed);
     assert_eq!(read().unwrap(), None);
