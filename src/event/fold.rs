@@ -405,13 +405,11 @@ impl RunState {
         let gate = self.gates.get_mut(id).ok_or_else(|| format!("gate {id} was not opened"))?;
         gate.decision = Some(decision.clone());
         gate.via = Some(via.into());
-        if !matches!(decision, Decision::NotNow) {
-            // an approval is used once
-            self.unused.retain(|message| match &message.said {
-                Said::Approve { gate, .. } | Said::Reject { gate, .. } => gate != id,
-                _ => true,
-            });
-        }
+        // an approval is used once, also where it turned out not to count
+        self.unused.retain(|message| match &message.said {
+            Said::Approve { gate, .. } | Said::Reject { gate, .. } => gate != id,
+            _ => true,
+        });
         if gate.is_open() {
             self.at_gate = None;
         }

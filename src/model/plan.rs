@@ -345,6 +345,14 @@ impl Plan {
         self.steps().find(|step| step.id == *id)
     }
 
+    /// The step with this id, to be added to.
+    pub fn step_mut(&mut self, id: &StepId) -> Option<&mut Step> {
+        self.phases.iter_mut().flat_map(|phase| &mut phase.items).find_map(|item| match item {
+            Item::Step(step) if step.id == *id => Some(step),
+            _ => None,
+        })
+    }
+
     /// What a bound plan's approvals and records refer to: everything that was declared, places left out so that a moved
     /// line is not another plan.
     pub fn digest(&self) -> Digest {

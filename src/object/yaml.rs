@@ -75,7 +75,11 @@ pub fn objects(text: &str, file: &str) -> Result<Vec<Value>, YamlError> {
     Ok(objects)
 }
 
-fn complete(object: &Value, which: &str) -> Result<(), String> {
+/// Whether a value is an object that can be applied; what is missing, named after `what`.
+///
+/// # Errors
+/// What is missing.
+pub fn complete(object: &Value, which: &str) -> Result<(), String> {
     if !object.is_object() {
         return Err(format!("{which} is not a Kubernetes object but {}", type_of(object)));
     }
