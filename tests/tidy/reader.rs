@@ -256,7 +256,7 @@ fn mentioned(tokens: &[TokenTree], foreign: &BTreeSet<String>, found: &mut Vec<(
     for t in tokens {
         match t {
             TokenTree::Ident(x) if foreign.contains(&x.to_string()) => {
-                found.push((x.to_string(), x.span().start().line))
+                found.push((x.to_string(), x.span().start().line));
             }
             TokenTree::Group(g) => mentioned(&g.stream().into_iter().collect::<Vec<_>>(), foreign, found),
             _ => {}

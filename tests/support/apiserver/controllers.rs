@@ -37,7 +37,7 @@ pub struct Controllers {
 impl Controllers {
     /// Plays the controllers of a cluster in these namespaces alone, so that tests that share it do not meet.
     pub fn play(cluster: &Cluster, namespaces: &[&str]) -> Self {
-        Self::start(cluster, Some(namespaces.iter().map(|&n| n.to_owned()).collect()))
+        Self::start(cluster, Some(namespaces))
     }
 
     /// Plays the controllers of a whole cluster.
@@ -45,7 +45,7 @@ impl Controllers {
         Self::start(cluster, None)
     }
 
-    fn start(cluster: &Cluster, scope: Option<Vec<String>>) -> Self {
+    fn start(cluster: &Cluster, scope: Option<&[&str]>) -> Self {
         let failing = watch::Sender::new(BTreeMap::new());
         let namespaces = ("Namespace", "/api/v1/namespaces");
         let tasks = PLAYED.into_iter().chain([namespaces]).map(|(kind, path)| {
@@ -53,7 +53,7 @@ impl Controllers {
                 kind,
                 path,
                 client: cluster.client().clone(),
-                scope: scope.clone(),
+                scope: scope.map(|s| s.iter().map(|&n| n.to_owned()).collect()),
                 failing: failing.subscribe(),
                 log: Arc::default(),
             };

@@ -23,7 +23,7 @@ pub fn ensure(client: &Client, dir: &Path, folders: &[PathBuf], project: &str) {
     assert!(!names.is_empty(), "no CRD of {project} in {folders:?}");
     for name in &names {
         let crd = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-        let served = eventually(Duration::from_secs(60), || served(client, &client.read(&crd)).then_some(()));
+        let served = eventually(Duration::from_mins(1), || served(client, &client.read(&crd)).then_some(()));
         assert!(served.is_some(), "{name} is not served after 60 s: {}", client.read(&crd)["status"]);
     }
     fs::write(done, "").unwrap();

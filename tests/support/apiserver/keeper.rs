@@ -157,11 +157,9 @@ fn prepare(dir: &Path, assets: &Path, name: &str, service: &str) {
     let path = |file: &str| dir.join(file).to_str().unwrap().to_owned();
     let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
     let args = |program: &str, flags: &[(&str, String)]| {
-        let mut lines = assets.join(program).to_str().unwrap().to_owned() + "\n";
-        for (flag, value) in flags {
-            lines += &format!("--{flag}={value}\n");
-        }
-        lines
+        let program = assets.join(program).to_str().unwrap().to_owned();
+        let flags = flags.iter().map(|(flag, value)| format!("--{flag}={value}"));
+        std::iter::once(program).chain(flags).map(|a| a + "\n").collect::<String>()
     };
     let etcd = [
         ("name", name.to_owned()),
