@@ -1,3 +1,207 @@
 //! The embedded Kubernetes API in memory: a tower service over HTTP requests and JSON values; it knows no kube.
 //! Discovery, CRUD, server-side apply, list and watch; controllers that move objects to ready.
 //! Its state lasts from one process to the next and survives kill -9.
+//!
+//! A request goes from `service` through `request` (what does the path name?) to `read`, `write`, `patch`, `remove` or
+//! `watch`, and from there to the one `store`; `status` words the errors, `kinds` says what is served.
+
+mod admit;
+mod apply;
+mod controllers;
+mod discovery;
+mod disk;
+mod fault;
+mod kinds;
+mod meta;
+mod patch;
+mod read;
+mod remove;
+mod request;
+mod routes;
+mod secrets;
+mod seed;
+mod selector;
+mod service;
+mod status;
+mod store;
+mod strategic;
+mod watch;
+mod write;
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::runtime::Handle;
+
+pub use controllers::Timing;
+pub use fault::{Fault, FaultHow};
+pub use service::SandboxService;
+
+use store::{Key, Store};
+
+/// The body of an answer; of a watch it goes on as long as the watch does.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Why a sandbox could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// Another process has the state open.
+    #[error("the sandbox state {} is in use by another process (waited {} s); wait for that run to end, or give this one another state folder", path.display(), waited.as_secs())]
+    InUse { path: PathBuf, waited: Duration },
+    /// The file cannot be opened or created.
+    #[error("the sandbox state {} cannot be opened: {source}; check the folder's permissions and free space", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// The file is there and is not what a sandbox wrote.
+    #[error("the sandbox state {} cannot be read: {why}; it holds no real cluster's data: remove the file to start afresh", path.display())]
+    Damaged { path: PathBuf, why: String },
+    /// A change could not be kept, and was not made.
+    #[error("the sandbox state {} cannot be written: {why}; nothing was changed; check free space", path.display())]
+    NotWritten { path: PathBuf, why: String },
+    /// What the sandbox starts with could not be laid down.
+    #[error("the sandbox could not be set up: {why}")]
+    NotSetUp { why: String },
+}
+
+/// How a sandbox behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long controllers take.
+    pub timing: Timing,
+    /// Objects that do not become ready.
+    pub faults: Vec<Fault>,
+    /// Whether a new state has what a platform brings: a secret store, a gateway.
+    pub seed: bool,
+    /// Where controllers run; without one they run on the runtime of the first request.
+    pub runtime: Option<Handle>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timing: Timing::default(),
+            faults: Vec::new(),
+            seed: true,
+            runtime: None,
+        }
+    }
+}
+
+/// One embedded cluster. A cheap handle: clones share the state.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    options: Options,
+    running: AtomicBool,
+}
+
+impl Sandbox {
+    /// Opens the state in a file, or makes a new one there. One process at a time has it open; this waits a few seconds
+    /// for another to leave.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, SandboxError> {
+        let (disk, loaded) = disk::Disk::open(path.as_ref())?;
+        Self::with(Store::new(Some(disk), Some(loaded)), options)
+    }
+
+    /// A sandbox that is gone with the process.
+    pub fn in_memory(options: Options) -> Result<Self, SandboxError> {
+        Self::with(Store::new(None, None), options)
+    }
+
+    fn with(store: Store, options: Options) -> Result<Self, SandboxError> {
+        seed::lay_down(&store, options.seed).map_err(|error| SandboxError::NotSetUp {
+            why: error.body()["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        })?;
+        let inner = Inner {
+            store: Arc::new(store),
+            options,
+            running: AtomicBool::new(false),
+        };
+        let sandbox = Self {
+            inner: Arc::new(inner),
+        };
+        if let Some(runtime) = &sandbox.inner.options.runtime {
+            sandbox.start_controllers(runtime);
+        }
+        Ok(sandbox)
+    }
+
+    /// The API as a service, for a client in this process or a server on loopback.
+    pub fn service(&self) -> SandboxService {
+        SandboxService::new(self.clone())
+    }
+
+    /// The cluster's identity: the UID of its `kube-system` namespace.
+    pub fn uid(&self) -> String {
+        let namespace = self
+            .inner
+            .store
+            .get(&Key::new("namespaces", "", "kube-system"));
+        namespace
+            .map(|namespace| meta::uid(&namespace).to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Answers a request that would go through the cluster's gateway: status code and body, or `None` when no HTTPRoute or
+    /// Ingress routes the host. A host may carry a port.
+    pub fn answer_http(&self, method: &str, host: &str, path: &str) -> Option<(u16, String)> {
+        routes::answer(&self.inner.store, method, host, path)
+    }
+
+    /// Starts the controllers on a runtime, unless they run already. Requests start them by themselves.
+    pub fn start_controllers(&self, runtime: &Handle) {
+        if !self.inner.running.swap(true, Ordering::AcqRel) {
+            let options = &self.inner.options;
+            let alive = Running(Arc::downgrade(&self.inner));
+            let work = controllers::run(
+                Arc::downgrade(&self.inner.store),
+                options.timing,
+                options.faults.clone(),
+            );
+            runtime.spawn(async move {
+                let _alive = alive;
+                work.await;
+            });
+        }
+    }
+
+    fn wake_controllers(&self) {
+        if !self.inner.running.load(Ordering::Acquire)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            self.start_controllers(&runtime);
+        }
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.inner.store
+    }
+}
+
+/// Tells the sandbox when its controllers end, with their runtime, so that the next request starts them again.
+struct Running(std::sync::Weak<Inner>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.running.store(false, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Namespaces: a service account at the start, and at the end everything in them goes first.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::fault::FaultHow;
+use super::super::meta;
+use super::super::remove;
+use super::super::store::{Event, Key};
+use super::{Controller, Desk, report};
+
+pub(super) struct Namespaces;
+
+impl Controller for Namespaces {
+    fn resource(&self) -> &'static str {
+        "namespaces"
+    }
+
+    fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key> {
+        // The last object with a finalizer has gone: the namespace can follow.
+        let namespace = desk
+            .get("namespaces", "", &event.key.namespace)
+            .filter(|_| event.removed);
+        let ending = namespace.filter(|namespace| meta::is_terminating(namespace));
+        ending
+            .map(|namespace| Key::new("namespaces", "", meta::name(&namespace)))
+            .into_iter()
+            .collect()
+    }
+
+    fn look(
+        &self,
+        desk: &Desk<'_>,
+        key: &Key,
+        object: &Arc<Value>,
+        fault: Option<&FaultHow>,
+    ) -> bool {
+        if meta::is_terminating(object) {
+            return fault.is_none();
+        }
+        if desk.get("serviceaccounts", &key.name, "default").is_none() {
+            let account = json!({
+                "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": &*key.name},
+            });
+            desk.apply(account, "kube-controller-manager");
+        }
+        false
+    }
+
+    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, _fault: Option<&FaultHow>) {
+        if meta::is_terminating(object) {
+            report(
+                key,
+                desk.store
+                    .write(false, |tx| remove::empty_namespace(tx, &key.name))
+                    .map(|_| ()),
+            );
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The sandbox's state on disk, between processes.
+//!
+//! Every answered write is in the operating system's page cache before it is answered, and so survives `kill -9` of this
+//! process. It does not survive a power loss: syncing is left out on purpose, a sandbox is not worth an fsync per write.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use redb::backends::FileBackend;
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use serde_json::Value;
+
+use super::SandboxError;
+use super::secrets;
+use super::store::Key;
+
+const OBJECTS: TableDefinition<&str, &[u8]> = TableDefinition::new("objects");
+const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
+const VERSION: &str = "resourceVersion";
+
+/// How long another process may keep the file before opening gives up.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// redb's file, without syncs.
+#[derive(Debug)]
+struct PageCache {
+    inner: FileBackend,
+    /// A second handle of the same open file: its lock lasts as long as the database.
+    lock: File,
+}
+
+impl StorageBackend for PageCache {
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(()) // see the module: written is enough, it need not be on the platter
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.inner.write(offset, data)
+    }
+    fn close(&self) -> io::Result<()> {
+        self.lock.unlock()
+    }
+}
+
+/// An open state file.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    database: Database,
+    path: PathBuf,
+}
+
+/// What a state file holds.
+pub(crate) struct Loaded {
+    pub objects: Vec<(Key, Value)>,
+    pub version: u64,
+}
+
+impl Disk {
+    /// Opens or creates the file, waiting a few seconds for another process to leave it.
+    pub fn open(path: &Path) -> Result<(Self, Loaded), SandboxError> {
+        let unreadable = |source: io::Error| SandboxError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(unreadable)?;
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(unreadable)?;
+        lock(&file, path)?;
+        let handle = file.try_clone().map_err(unreadable)?;
+        let damaged = |why: String| SandboxError::Damaged {
+            path: path.to_owned(),
+            why,
+        };
+        let inner = FileBackend::new(file).map_err(|e| damaged(e.to_string()))?;
+        let database = Builder::new()
+            .set_cache_size(8 << 20)
+            .create_with_backend(PageCache {
+                inner,
+                lock: handle,
+            })
+            .map_err(|e| damaged(e.to_string()))?;
+        let disk = Self {
+            database,
+            path: path.to_owned(),
+        };
+        let loaded = disk.load().map_err(damaged)?;
+        Ok((disk, loaded))
+    }
+
+    fn load(&self) -> Result<Loaded, String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        // A write makes the tables, so that a new file reads like an empty one.
+        let write = self.database.begin_write().map_err(|e| text(&e))?;
+        write.open_table(OBJECTS).map_err(|e| text(&e))?;
+        write.open_table(COUNTERS).map_err(|e| text(&e))?;
+        write.commit().map_err(|e| text(&e))?;
+        let read = self.database.begin_read().map_err(|e| text(&e))?;
+        let counters = read.open_table(COUNTERS).map_err(|e| text(&e))?;
+        let version = counters
+            .get(VERSION)
+            .map_err(|e| text(&e))?
+            .map_or(0, |value| value.value());
+        let table = read.open_table(OBJECTS).map_err(|e| text(&e))?;
+        let mut objects = Vec::new();
+        for row in table.iter().map_err(|e| text(&e))? {
+            let (key, value) = row.map_err(|e| text(&e))?;
+            let key = key_of(key.value()).ok_or_else(|| {
+                format!(
+                    "key {:?} is not of the form kind/namespace/name",
+                    key.value()
+                )
+            })?;
+            let object =
+                serde_json::from_slice(value.value()).map_err(|e| format!("{key}: {e}"))?;
+            objects.push((key, object));
+        }
+        Ok(Loaded { objects, version })
+    }
+
+    /// Writes a set of changes as one: after a crash all of them are there or none.
+    pub fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a Key, Option<&'a Value>)>,
+        version: u64,
+    ) -> Result<(), SandboxError> {
+        self.try_write(changes, version)
+            .map_err(|why| SandboxError::NotWritten {
+                path: self.path.clone(),
+                why,
+            })
+    }
+
+    fn try_write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a Key, Option<&'a Value>)>,
+        version: u64,
+    ) -> Result<(), String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        let write = self.database.begin_write().map_err(|e| text(&e))?;
+        {
+            let mut objects = write.open_table(OBJECTS).map_err(|e| text(&e))?;
+            for (key, value) in changes {
+                let row = row_of(key);
+                match value {
+                    Some(value) if key.resource.as_ref() == "secrets" => {
+                        let kept = secrets::with_stand_ins(value);
+                        let bytes = serde_json::to_vec(&kept).map_err(|e| text(&e))?;
+                        objects
+                            .insert(row.as_str(), bytes.as_slice())
+                            .map_err(|e| text(&e))?;
+                    }
+                    Some(value) => {
+                        let bytes = serde_json::to_vec(value).map_err(|e| text(&e))?;
+                        objects
+                            .insert(row.as_str(), bytes.as_slice())
+                            .map_err(|e| text(&e))?;
+                    }
+                    None => {
+                        objects.remove(row.as_str()).map_err(|e| text(&e))?;
+                    }
+                }
+            }
+            let mut counters = write.open_table(COUNTERS).map_err(|e| text(&e))?;
+            counters.insert(VERSION, version).map_err(|e| text(&e))?;
+        }
+        write.commit().map_err(|e| text(&e))
+    }
+}
+
+fn row_of(key: &Key) -> String {
+    format!("{}/{}/{}", key.resource, key.namespace, key.name)
+}
+
+fn key_of(row: &str) -> Option<Key> {
+    let mut parts = row.splitn(3, '/');
+    Some(Key::new(parts.next()?, parts.next()?, parts.next()?))
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), SandboxError> {
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(SandboxError::InUse {
+                    path: path.to_owned(),
+                    waited: PATIENCE,
+                });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(SandboxError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn reopened(path: &Path) -> Loaded {
+        Disk::open(path).expect("the file opens").1
+    }
+
+    #[test]
+    fn what_was_written_is_there_when_the_file_is_opened_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.redb");
+        let key = Key::new("configmaps", "default", "a");
+        {
+            let (disk, loaded) = Disk::open(&path).expect("a new file");
+            assert_eq!((loaded.objects.len(), loaded.version), (0, 0));
+            disk.write([(&key, Some(&json!({"n": 1})))].into_iter(), 7)
+                .expect("written");
+        }
+        let loaded = reopened(&path);
+        assert_eq!(loaded.version, 7);
+        assert_eq!(loaded.objects, [(key, json!({"n": 1}))]);
+    }
+
+    #[test]
+    fn a_file_that_another_handle_has_open_is_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.redb");
+        let _kept = Disk::open(&path).expect("a new file");
+        let error = Disk::open(&path).err().expect("the second is refused");
+        assert!(error.to_string().contains("state.redb"), "{error}");
+        assert!(matches!(error, SandboxError::InUse { .. }));
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.redb");
+        std::fs::write(&path, vec![b'x'; 8192]).expect("written");
+        let error = Disk::open(&path).err().expect("garbage is refused");
+        assert!(matches!(error, SandboxError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("state.redb"), "{error}");
+    }
+}

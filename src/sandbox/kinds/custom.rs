@@ -1,0 +1,158 @@
+//! From a `CustomResourceDefinition` to a served kind.
+
+use serde_json::{Value, json};
+
+use super::{Kind, Origin, Scale};
+
+/// The key of definitions in the store.
+pub(crate) const CRD_RESOURCE: &str = "customresourcedefinitions.apiextensions.k8s.io";
+
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}
+
+fn texts(value: &Value, pointer: &str) -> Vec<String> {
+    let items = value.pointer(pointer).and_then(Value::as_array);
+    items
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The kind that a definition serves; `None` when it lacks a name, a plural or a served version.
+pub(super) fn kind_of(definition: &Value) -> Option<Kind> {
+    let group = text(definition, "/spec/group")?;
+    let kind = text(definition, "/spec/names/kind")?;
+    let plural = text(definition, "/spec/names/plural")?;
+    let all = definition.pointer("/spec/versions")?.as_array()?;
+    let mut versions: Vec<String> = all
+        .iter()
+        .filter(|v| v["served"] == true)
+        .filter_map(|v| v["name"].as_str())
+        .map(str::to_owned)
+        .collect();
+    versions.sort_by_key(|version| std::cmp::Reverse(priority(version)));
+    let stored = all
+        .iter()
+        .find(|v| v["storage"] == true)
+        .and_then(|v| text(v, "/name"));
+    let preferred = versions.first()?.clone();
+    Some(Kind {
+        list_kind: text(definition, "/spec/names/listKind")
+            .unwrap_or_else(|| format!("{kind}List")),
+        singular: text(definition, "/spec/names/singular").unwrap_or_else(|| kind.to_lowercase()),
+        short_names: texts(definition, "/spec/names/shortNames"),
+        categories: texts(definition, "/spec/names/categories"),
+        namespaced: definition.pointer("/spec/scope").and_then(Value::as_str) == Some("Namespaced"),
+        stored: stored.unwrap_or(preferred),
+        status: all
+            .iter()
+            .any(|v| v.pointer("/subresources/status").is_some()),
+        generation: true,
+        scale: all.iter().find_map(|v| {
+            let scale = v.pointer("/subresources/scale")?;
+            let path = |field: &str| {
+                scale[field]
+                    .as_str()
+                    .map(|p| p.trim_start_matches('.').to_owned())
+            };
+            Some(Scale {
+                spec_replicas: path("specReplicasPath")?,
+                status_replicas: path("statusReplicasPath")?,
+                selector: path("labelSelectorPath"),
+            })
+        }),
+        create_only: false,
+        origin: Origin::Custom,
+        group,
+        kind,
+        plural,
+        versions,
+    })
+}
+
+/// How much a server prefers a version: stable before beta before alpha, then the higher number.
+pub(super) fn priority(version: &str) -> (u8, u32, u32) {
+    let digits = |text: &str| text.parse::<u32>().ok();
+    let Some(rest) = version.strip_prefix('v') else {
+        return (0, 0, 0);
+    };
+    for (level, word) in [(2, "beta"), (1, "alpha")] {
+        if let Some((major, minor)) = rest.split_once(word) {
+            return digits(major)
+                .zip(digits(minor))
+                .map_or((0, 0, 0), |(major, minor)| (level, major, minor));
+        }
+    }
+    digits(rest).map_or((0, 0, 0), |major| (3, major, 0))
+}
+
+/// Writes what a server writes into a definition: defaulted names, and the status that says it is served.
+pub(crate) fn establish(definition: &mut Value, now: &str) {
+    let Some(names) = definition.pointer("/spec/names").cloned() else {
+        return;
+    };
+    let (Some(kind), true) = (names["kind"].as_str(), names.is_object()) else {
+        return;
+    };
+    let mut accepted = names.clone();
+    if accepted["listKind"].is_null() {
+        accepted["listKind"] = format!("{kind}List").into();
+    }
+    if accepted["singular"].is_null() {
+        accepted["singular"] = kind.to_lowercase().into();
+    }
+    definition["spec"]["names"] = accepted.clone();
+    if definition.pointer("/spec/conversion").is_none() {
+        definition["spec"]["conversion"] = json!({"strategy": "None"});
+    }
+    let stored: Vec<Value> = definition
+        .pointer("/spec/versions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|v| v["storage"] == true)
+        .map(|v| v["name"].clone())
+        .collect();
+    let since = definition
+        .pointer("/status/conditions/0/lastTransitionTime")
+        .and_then(Value::as_str)
+        .unwrap_or(now)
+        .to_owned();
+    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since});
+    definition["status"] = json!({
+        "acceptedNames": accepted,
+        "conditions": [
+            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ],
+        "storedVersions": stored,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stable_versions_are_preferred_over_beta_and_alpha_ones() {
+        let mut versions = vec!["v1alpha1", "v1beta2", "v2", "v1beta1", "v10", "odd"];
+        versions.sort_by_key(|v| std::cmp::Reverse(priority(v)));
+        assert_eq!(
+            versions,
+            ["v10", "v2", "v1beta2", "v1beta1", "v1alpha1", "odd"]
+        );
+    }
+
+    #[test]
+    fn a_definition_without_a_served_version_serves_nothing() {
+        let definition = json!({"spec": {"group": "g", "names": {"kind": "K", "plural": "ks"},
+            "versions": [{"name": "v1", "served": false, "storage": true}]}});
+        assert_eq!(kind_of(&definition), None);
+    }
+}

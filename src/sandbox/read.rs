@@ -1,0 +1,221 @@
+//! Get and list: how stored objects are shown.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::kinds::Kind;
+use super::meta;
+use super::request::{Call, Place};
+use super::secrets;
+use super::selector::Selector;
+use super::status::ApiError;
+use super::store::Store;
+
+/// How much of an object a client asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Whole,
+    /// Only type and metadata.
+    Metadata,
+}
+
+impl Form {
+    pub fn of(call: &Call) -> Self {
+        if call.accept.contains("as=PartialObjectMetadata") {
+            Self::Metadata
+        } else {
+            Self::Whole
+        }
+    }
+}
+
+/// The object in the version of the place and the form asked for.
+pub(crate) fn shown<'a>(place: &Place, form: Form, object: &'a Value) -> Cow<'a, Value> {
+    if form == Form::Metadata {
+        return Cow::Owned(json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
+        }));
+    }
+    let version = place.api_version();
+    if object["apiVersion"] == version.as_str() || object["kind"] != place.kind.kind.as_str() {
+        return Cow::Borrowed(object);
+    }
+    let mut other = object.clone();
+    other["apiVersion"] = version.into();
+    Cow::Owned(other)
+}
+
+/// An item of a list of a built-in kind, which carries no type of its own.
+struct Untyped<'a>(&'a Map<String, Value>);
+
+impl Serialize for Untyped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (field, value) in self
+            .0
+            .iter()
+            .filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion"))
+        {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+/// `GET` of a collection, written out as JSON.
+pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>, ApiError> {
+    let selector = Selector::parse(
+        &place.kind,
+        call.query.text("labelSelector"),
+        call.query.text("fieldSelector"),
+    )?;
+    let (objects, version) = store.list(&place.kind.resource(), place.namespace.as_deref());
+    check_version(call, version)?;
+    let page = Page::of(call, version)?;
+    let matching = objects
+        .iter()
+        .filter(|object| selector.matches(object))
+        .filter(|object| page.is_after(object));
+    let mut items: Vec<&Arc<Value>> = matching.collect();
+    let mut metadata = json!({"resourceVersion": page.version.to_string()});
+    if page.limit > 0 && items.len() > page.limit {
+        let left = items.len() - page.limit;
+        items.truncate(page.limit);
+        if let Some(last) = items.last() {
+            metadata["continue"] = page.token(last).into();
+        }
+        if call.query.text("labelSelector").is_empty()
+            && call.query.text("fieldSelector").is_empty()
+        {
+            metadata["remainingItemCount"] = left.into();
+        }
+    }
+    written(place, Form::of(call), &metadata, &items)
+}
+
+/// A list object around the items.
+pub(crate) fn written(
+    place: &Place,
+    form: Form,
+    metadata: &Value,
+    items: &[&Arc<Value>],
+) -> Result<Vec<u8>, ApiError> {
+    let failed = |e: serde_json::Error| ApiError::internal(e);
+    let head = match form {
+        Form::Whole => {
+            json!({"kind": place.kind.list_kind, "apiVersion": place.api_version(), "metadata": metadata})
+        }
+        Form::Metadata => {
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+        }
+    };
+    let mut out = serde_json::to_vec(&head).map_err(failed)?;
+    out.pop(); // the closing brace comes after the items
+    out.extend_from_slice(b",\"items\":[");
+    for (place_in_list, object) in items.iter().enumerate() {
+        if place_in_list > 0 {
+            out.push(b',');
+        }
+        let object = shown(place, form, object);
+        match object.as_object() {
+            Some(map) if form == Form::Whole && !place.kind.is_custom() => {
+                serde_json::to_writer(&mut out, &Untyped(map)).map_err(failed)?;
+            }
+            _ => serde_json::to_writer(&mut out, &*object).map_err(failed)?,
+        }
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+/// Refuses a resourceVersion that is no number, or from the future.
+fn check_version(call: &Call, current: u64) -> Result<(), ApiError> {
+    let asked = version_of(call)?;
+    if asked > current {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let details = json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1});
+        return Err(ApiError::new(504, "Timeout", message, Some(details)));
+    }
+    Ok(())
+}
+
+/// The resourceVersion of a read; 0 when none is given.
+pub(crate) fn version_of(call: &Call) -> Result<u64, ApiError> {
+    let text = call.query.text("resourceVersion");
+    if text.is_empty() {
+        return Ok(0);
+    }
+    text.parse().map_err(|_| {
+        let cause = super::status::Cause::invalid(
+            "resourceVersion",
+            &text.into(),
+            &format!("strconv.ParseUint: parsing {text:?}: invalid syntax"),
+        );
+        ApiError::invalid_as("meta.k8s.io", "ListOptions", "", &[cause])
+    })
+}
+
+/// Which part of a list is asked for.
+struct Page {
+    limit: usize,
+    /// The version of the list's first page.
+    version: u64,
+    after: Option<(String, String)>,
+}
+
+impl Page {
+    fn of(call: &Call, version: u64) -> Result<Self, ApiError> {
+        let limit = call.query.text("limit").parse().unwrap_or_default();
+        let token = call.query.text("continue");
+        if token.is_empty() {
+            return Ok(Self {
+                limit,
+                version,
+                after: None,
+            });
+        }
+        let read = secrets::decode(token)
+            .and_then(|bytes| serde_json::from_slice::<(u64, String, String)>(&bytes).ok());
+        let (version, namespace, name) =
+            read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+        Ok(Self {
+            limit,
+            version,
+            after: Some((namespace, name)),
+        })
+    }
+
+    fn is_after(&self, object: &Value) -> bool {
+        let Some((namespace, name)) = &self.after else {
+            return true;
+        };
+        (meta::namespace(object), meta::name(object)) > (namespace.as_str(), name.as_str())
+    }
+
+    fn token(&self, last: &Value) -> String {
+        secrets::encode(
+            json!([self.version, meta::namespace(last), meta::name(last)])
+                .to_string()
+                .as_bytes(),
+        )
+    }
+}
+
+/// The answer to a kind that is asked and not kept, such as an access review: everything is allowed here.
+pub(crate) fn reviewed(kind: &Kind, mut review: Value) -> Value {
+    let user = json!({"username": "sandbox", "groups": ["system:masters", "system:authenticated"]});
+    review["status"] = match kind.kind.as_str() {
+        "SelfSubjectReview" => json!({"userInfo": user}),
+        "TokenReview" => json!({"authenticated": true, "user": user}),
+        "SelfSubjectRulesReview" => json!({
+            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            "incomplete": false,
+        }),
+        _ => json!({"allowed": true, "reason": "everything is allowed in the sandbox"}),
+    };
+    review
+}

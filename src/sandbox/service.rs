@@ -1,0 +1,215 @@
+//! The tower service: from an HTTP request to an HTTP response.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use serde_json::Value;
+use tower::{BoxError, Service};
+
+use super::read::{self, Form};
+use super::request::{Call, Place, Query, Target, target};
+use super::status::ApiError;
+use super::store::Store;
+use super::{Body, Sandbox, discovery, patch, remove, watch, write};
+
+/// The largest body a server takes, in bytes.
+const LARGEST_BODY: usize = 3 * 1024 * 1024;
+
+/// A [`Sandbox`] as a service: clone it freely, all clones answer from the same state.
+#[derive(Debug, Clone)]
+pub struct SandboxService {
+    sandbox: Sandbox,
+}
+
+impl SandboxService {
+    pub(crate) fn new(sandbox: Sandbox) -> Self {
+        Self { sandbox }
+    }
+}
+
+impl<B> Service<Request<B>> for SandboxService
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let sandbox = self.sandbox.clone();
+        Box::pin(async move {
+            sandbox.wake_controllers();
+            let (head, body) = request.into_parts();
+            let answer = match Limited::new(body, LARGEST_BODY).collect().await {
+                Ok(body) => {
+                    let call = Call {
+                        method: head.method,
+                        path: head.uri.path().to_owned(),
+                        query: Query::parse(head.uri.query().unwrap_or_default()),
+                        accept: header(&head.headers, ACCEPT.as_str()),
+                        content_type: header(&head.headers, CONTENT_TYPE.as_str()),
+                        user_agent: header(&head.headers, USER_AGENT.as_str()),
+                        body: body.to_bytes(),
+                    };
+                    answer(sandbox.store(), &call)
+                }
+                Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large()),
+                Err(error) => Err(ApiError::bad_request(format!(
+                    "the body could not be read: {error}"
+                ))),
+            };
+            Ok(answer.unwrap_or_else(|error| refusal(&error)))
+        })
+    }
+}
+
+fn header(headers: &HeaderMap, name: &str) -> String {
+    let values: Vec<&str> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    values.join(",")
+}
+
+fn respond(code: u16, sort: &str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Ok(sort) = sort.parse() {
+        response.headers_mut().insert(CONTENT_TYPE, sort);
+    }
+    response
+}
+
+fn refusal(error: &ApiError) -> Response<Body> {
+    match error {
+        ApiError::NoSuchPath => respond(404, "text/plain; charset=utf-8", "404 page not found\n"),
+        ApiError::Status(_) => respond(error.code(), "application/json", error.body().to_string()),
+    }
+}
+
+fn json(code: u16, value: &Value) -> Response<Body> {
+    respond(code, "application/json", value.to_string())
+}
+
+fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
+    let registry = store.registry();
+    let target = target(&registry, &call.path)?;
+    if !matches!(target, Target::Objects(_)) && !matches!(call.method, Method::GET | Method::HEAD) {
+        return Err(ApiError::method_not_allowed());
+    }
+    let aggregated = discovery::wants_aggregated(&call.accept);
+    match target {
+        Target::Version => Ok(json(200, &discovery::version())),
+        Target::Health => Ok(respond(200, "text/plain; charset=utf-8", "ok")),
+        Target::Core if aggregated => Ok(respond(
+            200,
+            discovery::AGGREGATED,
+            discovery::aggregated(&registry, true).to_string(),
+        )),
+        Target::Groups if aggregated => Ok(respond(
+            200,
+            discovery::AGGREGATED,
+            discovery::aggregated(&registry, false).to_string(),
+        )),
+        Target::Core => Ok(json(200, &discovery::core())),
+        Target::Groups => Ok(json(200, &discovery::groups(&registry))),
+        Target::Group(group) => Ok(json(200, &discovery::group(&registry, &group))),
+        Target::Resources(group, version) => Ok(json(
+            200,
+            &discovery::resources(&registry, &group, &version),
+        )),
+        Target::Objects(place) => objects(store, &place, call),
+    }
+}
+
+fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Body>, ApiError> {
+    if place.kind.create_only {
+        return review(place, call);
+    }
+    let form = Form::of(call);
+    let one = |code: u16, object: &Value| json(code, &read::shown(place, form, object));
+    let Some(name) = place.name.as_deref() else {
+        return match call.method {
+            Method::GET if call.query.flag("watch") => stream(store, place, call),
+            Method::GET => Ok(respond(
+                200,
+                "application/json",
+                read::list(store, place, call)?,
+            )),
+            Method::POST if place.kind.namespaced && place.namespace.is_none() => {
+                Err(ApiError::method_not_allowed())
+            }
+            Method::POST => Ok(one(201, &*write::create(store, place, call)?)),
+            Method::DELETE if place.kind.verbs().contains(&"deletecollection") => {
+                let gone = remove::delete_collection(store, place, call)?;
+                let metadata =
+                    serde_json::json!({"resourceVersion": store.list("", None).1.to_string()});
+                let items: Vec<_> = gone.iter().collect();
+                Ok(respond(
+                    200,
+                    "application/json",
+                    read::written(place, form, &metadata, &items)?,
+                ))
+            }
+            _ => Err(ApiError::method_not_allowed()),
+        };
+    };
+    let scale = place.subresource == "scale";
+    match call.method {
+        Method::GET if call.query.flag("watch") && place.subresource.is_empty() => {
+            stream(store, place, call)
+        }
+        Method::GET => {
+            let object = store
+                .get(&place.key(name))
+                .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+            if scale {
+                Ok(json(200, &patch::scale_of(place, &object)))
+            } else {
+                Ok(one(200, &object))
+            }
+        }
+        Method::PUT if scale => Ok(json(200, &*patch::put_scale(store, place, call, name)?)),
+        Method::PUT => Ok(one(200, &*write::replace(store, place, call, name)?)),
+        Method::PATCH => {
+            let (object, made) = patch::patch(store, place, call, name)?;
+            Ok(one(if made { 201 } else { 200 }, &object))
+        }
+        Method::DELETE if place.subresource.is_empty() => {
+            Ok(one(200, &*remove::delete(store, place, call, name)?))
+        }
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}
+
+fn stream(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Body>, ApiError> {
+    let mut response = Response::new(watch::start(store, place, call)?);
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
+    Ok(response)
+}
+
+fn review(place: &Place, call: &Call) -> Result<Response<Body>, ApiError> {
+    if call.method != Method::POST || place.name.is_some() {
+        return Err(ApiError::method_not_allowed());
+    }
+    let review = write::parsed(place, call)?;
+    Ok(json(201, &read::reviewed(&place.kind, review)))
+}

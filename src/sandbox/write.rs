@@ -1,0 +1,266 @@
+//! Create and update: the common road of everything that writes an object.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::admit;
+use super::apply::{self, Manager};
+use super::meta;
+use super::remove;
+use super::request::{Call, Place};
+use super::status::{ApiError, Cause};
+use super::store::{Store, Tx};
+
+/// `POST` of an object.
+pub(crate) fn create(store: &Store, place: &Place, call: &Call) -> Result<Arc<Value>, ApiError> {
+    let object = parsed(place, call)?;
+    let dry = call.dry_run("CreateOptions")?;
+    let manager = call.updater(place);
+    store.write(dry, |tx| insert(tx, place, object, Some(&manager)))
+}
+
+/// `PUT` of an object or its status.
+pub(crate) fn replace(
+    store: &Store,
+    place: &Place,
+    call: &Call,
+    name: &str,
+) -> Result<Arc<Value>, ApiError> {
+    let mut object = parsed(place, call)?;
+    let dry = call.dry_run("UpdateOptions")?;
+    let manager = call.updater(place);
+    admit::address_fits(place, &mut object)?;
+    store.write(dry, |tx| {
+        let old = tx
+            .get(&place.key(name))
+            .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+        if place.kind.is_custom() && meta::resource_version(&object).is_empty() {
+            let cause = Cause::invalid(
+                "metadata.resourceVersion",
+                &0.into(),
+                "must be specified for an update",
+            );
+            return Err(ApiError::invalid(&place.kind, name, &[cause]));
+        }
+        update(tx, place, &old, object, Some(&manager))
+    })
+}
+
+/// The body as an object of the path's type, in the version that is stored.
+pub(crate) fn parsed(place: &Place, call: &Call) -> Result<Value, ApiError> {
+    let sort = call
+        .content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if !matches!(sort, "" | "application/json" | "application/yaml") {
+        return Err(ApiError::unsupported_media_type(&[
+            "application/json",
+            "application/yaml",
+        ]));
+    }
+    let mut object = read_body(&call.body)?;
+    admit::type_fits(place, &mut object)?;
+    Ok(object)
+}
+
+/// A body that is JSON, or YAML, of which JSON is a part.
+pub(crate) fn read_body(body: &[u8]) -> Result<Value, ApiError> {
+    let json = match serde_json::from_slice(body) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let text = std::str::from_utf8(body)
+        .map_err(|e| ApiError::bad_request(format!("the body is not text: {e}")))?;
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(value) if value.is_object() => Ok(value),
+        _ => Err(ApiError::bad_request(format!(
+            "the body could not be read as JSON or YAML: {json}"
+        ))),
+    }
+}
+
+/// Adds a new object. `manager` is `None` when ownership is recorded already.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    place: &Place,
+    mut object: Value,
+    manager: Option<&Manager>,
+) -> Result<Arc<Value>, ApiError> {
+    let kind = &place.kind;
+    admit::address_fits(place, &mut object)?;
+    let given = meta::name(&object).to_owned();
+    let prefix = meta::field(&object, "generateName").to_owned();
+    admit::namespace_takes(tx, place, &given)?;
+    let name = if !given.is_empty() {
+        given
+    } else if prefix.is_empty() {
+        let cause = Cause::required("metadata.name", "name or generateName is required");
+        return Err(ApiError::invalid(kind, "", &[cause]));
+    } else {
+        // Twenty-seven to the fifth possible names: eight tries are plenty.
+        let mut tries = (0..8).map(|_| format!("{prefix}{}", meta::suffix()));
+        let free = tries.find(|name| tx.get(&place.key(name)).is_none());
+        free.ok_or_else(|| ApiError::already_exists(kind, &prefix))?
+    };
+    admit::name_is_legal(kind, &name)?;
+    let key = place.key(&name);
+    if tx.get(&key).is_some() {
+        return Err(ApiError::already_exists(kind, &name));
+    }
+    if !meta::resource_version(&object).is_empty() {
+        return Err(ApiError::new(
+            500,
+            "",
+            "resourceVersion should not be set on objects to be created",
+            None,
+        ));
+    }
+    if kind.status
+        && let Some(map) = object.as_object_mut()
+    {
+        map.remove("status");
+    }
+    object["apiVersion"] = kind.api_version(&kind.stored).into();
+    let metadata = meta::metadata_mut(&mut object);
+    for field in [
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+    ] {
+        metadata.remove(field);
+    }
+    if metadata.get("labels").is_some_and(Value::is_null) {
+        metadata.remove("labels");
+    }
+    metadata.insert("name".into(), name.into());
+    metadata.insert("uid".into(), meta::new_uid().into());
+    metadata.insert("creationTimestamp".into(), meta::now().into());
+    if kind.generation {
+        metadata.insert("generation".into(), 1.into());
+    }
+    admit::defaults(kind, &mut object);
+    admit::definition(kind, &mut object)?;
+    if let Some(manager) = manager {
+        apply::recorded(kind, &Value::Null, &mut object, manager);
+    }
+    Ok(tx.put(&key, object))
+}
+
+/// Changes an object to `new`. `manager` is `None` when ownership is recorded already.
+pub(crate) fn update(
+    tx: &mut Tx<'_>,
+    place: &Place,
+    old: &Arc<Value>,
+    mut new: Value,
+    manager: Option<&Manager>,
+) -> Result<Arc<Value>, ApiError> {
+    let kind = &place.kind;
+    let name = meta::name(old).to_owned();
+    let key = place.key(&name);
+    check_preconditions(place, old, &new)?;
+    if meta::name(&new) != name || meta::namespace(&new) != meta::namespace(old) {
+        let cause = Cause::invalid(
+            "metadata.name",
+            &meta::name(&new).into(),
+            "field is immutable",
+        );
+        return Err(ApiError::invalid(kind, &name, &[cause]));
+    }
+    separate(place, old, &mut new);
+    new["apiVersion"] = old["apiVersion"].clone();
+    new["kind"] = old["kind"].clone();
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "resourceVersion",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+    ] {
+        meta::carry(old, &mut new, field);
+    }
+    if place.subresource.is_empty() {
+        admit::defaults(kind, &mut new);
+        admit::unchangeable(kind, old, &new)?;
+        admit::definition(kind, &mut new)?;
+        if kind.generation && spec_differs(place, old, &new) {
+            let next = meta::generation(old) + 1;
+            meta::metadata_mut(&mut new).insert("generation".into(), next.into());
+        }
+    }
+    if let Some(manager) = manager {
+        apply::recorded(kind, old, &mut new, manager);
+    }
+    if apply::same_but_times(old, &new) {
+        return Ok(Arc::clone(old));
+    }
+    let kept = tx.put(&key, new);
+    if meta::is_terminating(&kept) && !meta::has_finalizers(&kept) && !remove::is_held(&kept) {
+        remove::finish(tx, place, &key)?;
+    }
+    Ok(kept)
+}
+
+fn check_preconditions(place: &Place, old: &Value, new: &Value) -> Result<(), ApiError> {
+    let name = meta::name(old);
+    let (sent, kept) = (meta::uid(new), meta::uid(old));
+    if !sent.is_empty() && sent != kept {
+        let why =
+            format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {kept}");
+        return Err(ApiError::conflict(&place.kind, name, &why));
+    }
+    let sent = meta::resource_version(new);
+    if !sent.is_empty() && sent != "0" && sent != meta::resource_version(old) {
+        return Err(ApiError::modified(&place.kind, name));
+    }
+    Ok(())
+}
+
+/// Keeps the status out of writes to the object, and all but the status out of writes to the status.
+fn separate(place: &Place, old: &Value, new: &mut Value) {
+    if !place.kind.status {
+        return;
+    }
+    if place.subresource == "status" {
+        let status = new.get("status").cloned();
+        let managed = new["metadata"].get("managedFields").cloned();
+        let version = new["metadata"].get("resourceVersion").cloned();
+        let mut whole = old.clone();
+        let map = meta::map_mut(&mut whole);
+        match status {
+            Some(status) => map.insert("status".into(), status),
+            None => map.remove("status"),
+        };
+        for (field, value) in [("managedFields", managed), ("resourceVersion", version)] {
+            if let Some(value) = value {
+                meta::metadata_mut(&mut whole).insert(field.into(), value);
+            }
+        }
+        *new = whole;
+    } else {
+        let map = meta::map_mut(new);
+        match old.get("status") {
+            Some(status) => map.insert("status".into(), status.clone()),
+            None => map.remove("status"),
+        };
+    }
+}
+
+/// Whether anything that counts as desired state differs.
+fn spec_differs(place: &Place, old: &Value, new: &Value) -> bool {
+    let desired = |object: &Value| {
+        let mut map = object.as_object().cloned().unwrap_or_default();
+        map.remove("metadata");
+        if place.kind.status {
+            map.remove("status");
+        }
+        map
+    };
+    desired(old) != desired(new)
+}
