@@ -25,23 +25,16 @@ fn is_label(text: &str) -> bool {
 pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiError> {
     let expected = place.api_version();
     let Some(map) = object.as_object_mut() else {
-        return Err(ApiError::bad_request(
-            "the object provided is not a JSON object",
-        ));
+        return Err(ApiError::bad_request("the object provided is not a JSON object"));
     };
-    if !map
-        .get("metadata")
-        .is_none_or(|metadata| metadata.is_object() || metadata.is_null())
-    {
+    if !map.get("metadata").is_none_or(|metadata| metadata.is_object() || metadata.is_null()) {
         return Err(ApiError::bad_request(format!(
             "{} in version {:?} cannot be handled as a {}: metadata: expected a map",
             place.kind.kind, place.version, place.kind.kind
         )));
     }
-    let misshapen = ["spec", "status"].into_iter().find(|field| {
-        map.get(*field)
-            .is_some_and(|v| !v.is_object() && !v.is_null())
-    });
+    let misshapen =
+        ["spec", "status"].into_iter().find(|field| map.get(*field).is_some_and(|v| !v.is_object() && !v.is_null()));
     if let Some(field) = misshapen.filter(|_| !place.kind.is_custom()) {
         let (kind, version) = (&place.kind.kind, &place.version);
         return Err(ApiError::bad_request(format!(
@@ -49,26 +42,14 @@ pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiErro
         )));
     }
     if !place.kind.is_custom() {
-        map.entry("apiVersion")
-            .or_insert_with(|| expected.clone().into());
-        map.entry("kind")
-            .or_insert_with(|| place.kind.kind.clone().into());
+        map.entry("apiVersion").or_insert_with(|| expected.clone().into());
+        map.entry("kind").or_insert_with(|| place.kind.kind.clone().into());
     }
     for field in ["kind", "apiVersion"] {
-        if map
-            .get(field)
-            .and_then(Value::as_str)
-            .is_none_or(str::is_empty)
-        {
-            let named = if field == "kind" {
-                "Kind"
-            } else {
-                "apiVersion"
-            };
+        if map.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
+            let named = if field == "kind" { "Kind" } else { "apiVersion" };
             let shown = Value::Object(map.clone());
-            return Err(ApiError::bad_request(format!(
-                "Object '{named}' is missing in '{shown}'"
-            )));
+            return Err(ApiError::bad_request(format!("Object '{named}' is missing in '{shown}'")));
         }
     }
     let sent = map["apiVersion"].as_str().unwrap_or_default();
@@ -126,27 +107,16 @@ pub(crate) fn address_fits(place: &Place, object: &mut Value) -> Result<(), ApiE
 pub(crate) fn name_is_legal(kind: &Kind, name: &str) -> Result<(), ApiError> {
     let (legal, rule) = match kind.resource().as_str() {
         "namespaces" => (is_label(name) && name.len() <= 63, LABEL),
-        "services" => (
-            is_label(name) && name.len() <= 63 && !name.starts_with(|c: char| c.is_ascii_digit()),
-            SERVICE,
-        ),
-        _ if kind.group == "rbac.authorization.k8s.io" => (
-            !matches!(name, "." | "..") && !name.contains(['/', '%']),
-            "may not contain '/' or '%'",
-        ),
-        _ => (
-            name.len() <= 253 && name.split('.').all(is_label),
-            SUBDOMAIN,
-        ),
+        "services" => (is_label(name) && name.len() <= 63 && !name.starts_with(|c: char| c.is_ascii_digit()), SERVICE),
+        _ if kind.group == "rbac.authorization.k8s.io" => {
+            (!matches!(name, "." | "..") && !name.contains(['/', '%']), "may not contain '/' or '%'")
+        }
+        _ => (name.len() <= 253 && name.split('.').all(is_label), SUBDOMAIN),
     };
     if legal {
         Ok(())
     } else {
-        Err(ApiError::invalid(
-            kind,
-            name,
-            &[Cause::invalid("metadata.name", &name.into(), rule)],
-        ))
+        Err(ApiError::invalid(kind, name, &[Cause::invalid("metadata.name", &name.into(), rule)]))
     }
 }
 
@@ -159,9 +129,7 @@ pub(crate) fn namespace_takes(tx: &Tx<'_>, place: &Place, name: &str) -> Result<
         return Err(ApiError::namespace_not_found(namespace));
     };
     if meta::is_terminating(&found) {
-        let why = format!(
-            "unable to create new content in namespace {namespace} because it is being terminated"
-        );
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let causes = json!([{
             "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
             "field": "metadata.namespace",
@@ -201,11 +169,7 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
             default(object, "spec.strategy.type", "RollingUpdate".into());
             if object["spec"]["strategy"]["type"] == "RollingUpdate" {
                 default(object, "spec.strategy.rollingUpdate.maxSurge", "25%".into());
-                default(
-                    object,
-                    "spec.strategy.rollingUpdate.maxUnavailable",
-                    "25%".into(),
-                );
+                default(object, "spec.strategy.rollingUpdate.maxUnavailable", "25%".into());
             }
             pod_defaults(object);
         }
@@ -221,19 +185,11 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
 
 /// The items of a list that are maps.
 fn items<'a>(object: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
-    object
-        .pointer_mut(pointer)
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-        .filter(|item| item.is_object())
+    object.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten().filter(|item| item.is_object())
 }
 
 fn pod_defaults(workload: &mut Value) {
-    let Some(template) = workload
-        .pointer_mut("/spec/template")
-        .filter(|template| template["spec"].is_object())
-    else {
+    let Some(template) = workload.pointer_mut("/spec/template").filter(|template| template["spec"].is_object()) else {
         return;
     };
     for (path, value) in [
@@ -247,22 +203,9 @@ fn pod_defaults(workload: &mut Value) {
     }
     for container in items(template, "/spec/containers") {
         let image = container["image"].as_str().unwrap_or_default();
-        let newest = image.ends_with(":latest")
-            || !image
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .contains([':', '@']);
-        default(
-            container,
-            "imagePullPolicy",
-            if newest { "Always" } else { "IfNotPresent" }.into(),
-        );
-        default(
-            container,
-            "terminationMessagePath",
-            "/dev/termination-log".into(),
-        );
+        let newest = image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
+        default(container, "imagePullPolicy", if newest { "Always" } else { "IfNotPresent" }.into());
+        default(container, "terminationMessagePath", "/dev/termination-log".into());
         default(container, "terminationMessagePolicy", "File".into());
         default(container, "resources", json!({}));
         for port in items(container, "/ports") {
@@ -278,11 +221,7 @@ fn service_defaults(service: &mut Value) {
     if service["spec"]["type"] != "ExternalName" && meta::at(service, "spec.clusterIP").is_none() {
         // Derived from the UID: stable, and no table of addresses is needed.
         let uid = meta::uid(service).replace('-', "");
-        let part = |at: usize| {
-            uid.get(at..at + 2)
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-                .unwrap_or(1)
-        };
+        let part = |at: usize| uid.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(1);
         let address = format!("10.96.{}.{}", part(0), part(2));
         meta::set(service, "spec.clusterIP", address.clone().into());
         default(service, "spec.clusterIPs", json!([address]));
@@ -303,13 +242,7 @@ pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError
         return Ok(());
     }
     let name = meta::name(object).to_owned();
-    let text = |pointer: &str| {
-        object
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
     let mut causes = Vec::new();
     for (field, pointer) in [
@@ -323,21 +256,10 @@ pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError
         }
     }
     let versions = object.pointer("/spec/versions").and_then(Value::as_array);
-    let stored = versions
-        .into_iter()
-        .flatten()
-        .filter(|version| version["storage"] == true)
-        .count();
+    let stored = versions.into_iter().flatten().filter(|version| version["storage"] == true).count();
     if stored != 1 {
-        let shown = object
-            .pointer("/spec/versions")
-            .cloned()
-            .unwrap_or_default();
-        causes.push(Cause::invalid(
-            "spec.versions",
-            &shown,
-            "must have exactly one version marked as storage version",
-        ));
+        let shown = object.pointer("/spec/versions").cloned().unwrap_or_default();
+        causes.push(Cause::invalid("spec.versions", &shown, "must have exactly one version marked as storage version"));
     }
     if causes.is_empty() && name != format!("{plural}.{group}") {
         causes.push(Cause::invalid(
@@ -357,10 +279,7 @@ pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError
 pub(crate) fn unchangeable(kind: &Kind, old: &Value, new: &Value) -> Result<(), ApiError> {
     let mut causes = Vec::new();
     let resource = kind.resource();
-    if matches!(
-        resource.as_str(),
-        "deployments.apps" | "daemonsets.apps" | "replicasets.apps" | "statefulsets.apps"
-    ) {
+    if matches!(resource.as_str(), "deployments.apps" | "daemonsets.apps" | "replicasets.apps" | "statefulsets.apps") {
         let (before, after) = (&old["spec"]["selector"], &new["spec"]["selector"]);
         if before != after {
             causes.push(Cause::invalid("spec.selector", after, "field is immutable"));
@@ -370,17 +289,9 @@ pub(crate) fn unchangeable(kind: &Kind, old: &Value, new: &Value) -> Result<(), 
         for field in ["data", "binaryData", "stringData", "immutable"] {
             if old.get(field) != new.get(field) {
                 let message = "Forbidden: field is immutable when `immutable` is set".to_owned();
-                causes.push(Cause {
-                    reason: "FieldValueForbidden",
-                    field: field.to_owned(),
-                    message,
-                });
+                causes.push(Cause { reason: "FieldValueForbidden", field: field.to_owned(), message });
             }
         }
     }
-    if causes.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::invalid(kind, meta::name(old), &causes))
-    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, meta::name(old), &causes)) }
 }

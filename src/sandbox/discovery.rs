@@ -10,16 +10,13 @@ const MINOR: &str = "35";
 
 /// Whether the client takes the aggregated form.
 pub(crate) fn wants_aggregated(accept: &str) -> bool {
-    accept.split(',').any(|part| {
-        part.contains("as=APIGroupDiscoveryList")
-            && part.contains("v=v2")
-            && !part.contains("v2beta1")
-    })
+    accept
+        .split(',')
+        .any(|part| part.contains("as=APIGroupDiscoveryList") && part.contains("v=v2") && !part.contains("v2beta1"))
 }
 
 /// The content type of the aggregated form.
-pub(crate) const AGGREGATED: &str =
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 pub(crate) fn version() -> Value {
     json!({
@@ -57,15 +54,8 @@ fn group_entry(registry: &Registry, group: &str) -> Value {
     json!({"name": group, "preferredVersion": versions.first(), "versions": versions})
 }
 
-fn of_version<'a>(
-    registry: &'a Registry,
-    group: &'a str,
-    version: &'a str,
-) -> impl Iterator<Item = &'a Kind> {
-    registry
-        .of_group(group)
-        .map(|kind| &**kind)
-        .filter(move |kind| kind.versions.iter().any(|v| v == version))
+fn of_version<'a>(registry: &'a Registry, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {
+    registry.of_group(group).map(|kind| &**kind).filter(move |kind| kind.versions.iter().any(|v| v == version))
 }
 
 /// `/api/v1` and `/apis/<group>/<version>`
@@ -96,29 +86,21 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Valu
             }));
         }
     }
-    let group_version = if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    };
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
 }
 
 /// `/api` (with `core`) or `/apis` in the aggregated form.
 pub(crate) fn aggregated(registry: &Registry, core: bool) -> Value {
-    let groups = registry
-        .groups()
-        .iter()
-        .filter(|group| group.is_empty() == core);
+    let groups = registry.groups().iter().filter(|group| group.is_empty() == core);
     let items: Vec<Value> = groups
         .map(|group| {
             let versions: Vec<Value> = registry
                 .versions(group)
                 .iter()
                 .map(|version| {
-                    let resources: Vec<Value> = of_version(registry, group, version)
-                        .map(|kind| entry(kind, version))
-                        .collect();
+                    let resources: Vec<Value> =
+                        of_version(registry, group, version).map(|kind| entry(kind, version)).collect();
                     json!({"version": version, "freshness": "Current", "resources": resources})
                 })
                 .collect();
@@ -136,24 +118,17 @@ fn entry(kind: &Kind, version: &str) -> Value {
     let own = json!({"group": kind.group, "version": version, "kind": kind.kind});
     let mut subresources = Vec::new();
     if kind.status {
-        subresources.push(
-            json!({"subresource": "status", "responseKind": own, "verbs": SUBRESOURCE_VERBS}),
-        );
+        subresources.push(json!({"subresource": "status", "responseKind": own, "verbs": SUBRESOURCE_VERBS}));
     }
     if kind.scale.is_some() {
         let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
-        subresources.push(
-            json!({"subresource": "scale", "responseKind": scale, "verbs": SUBRESOURCE_VERBS}),
-        );
+        subresources.push(json!({"subresource": "scale", "responseKind": scale, "verbs": SUBRESOURCE_VERBS}));
     }
     let mut entry = json!({
         "resource": kind.plural, "responseKind": own, "scope": if kind.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": kind.singular, "verbs": kind.verbs(),
     });
-    for (field, list) in [
-        ("shortNames", &kind.short_names),
-        ("categories", &kind.categories),
-    ] {
+    for (field, list) in [("shortNames", &kind.short_names), ("categories", &kind.categories)] {
         if !list.is_empty() {
             entry[field] = json!(list);
         }

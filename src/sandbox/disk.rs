@@ -68,38 +68,21 @@ pub(crate) struct Loaded {
 impl Disk {
     /// Opens or creates the file, waiting a few seconds for another process to leave it.
     pub fn open(path: &Path) -> Result<(Self, Loaded), SandboxError> {
-        let unreadable = |source: io::Error| SandboxError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = |source: io::Error| SandboxError::Unreadable { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(unreadable)?;
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(unreadable)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(unreadable)?;
         lock(&file, path)?;
         let handle = file.try_clone().map_err(unreadable)?;
-        let damaged = |why: String| SandboxError::Damaged {
-            path: path.to_owned(),
-            why,
-        };
+        let damaged = |why: String| SandboxError::Damaged { path: path.to_owned(), why };
         let inner = FileBackend::new(file).map_err(|e| damaged(e.to_string()))?;
         let database = Builder::new()
             .set_cache_size(8 << 20)
-            .create_with_backend(PageCache {
-                inner,
-                lock: handle,
-            })
+            .create_with_backend(PageCache { inner, lock: handle })
             .map_err(|e| damaged(e.to_string()))?;
-        let disk = Self {
-            database,
-            path: path.to_owned(),
-        };
+        let disk = Self { database, path: path.to_owned() };
         let loaded = disk.load().map_err(damaged)?;
         Ok((disk, loaded))
     }
@@ -113,22 +96,14 @@ impl Disk {
         write.commit().map_err(|e| text(&e))?;
         let read = self.database.begin_read().map_err(|e| text(&e))?;
         let counters = read.open_table(COUNTERS).map_err(|e| text(&e))?;
-        let version = counters
-            .get(VERSION)
-            .map_err(|e| text(&e))?
-            .map_or(0, |value| value.value());
+        let version = counters.get(VERSION).map_err(|e| text(&e))?.map_or(0, |value| value.value());
         let table = read.open_table(OBJECTS).map_err(|e| text(&e))?;
         let mut objects = Vec::new();
         for row in table.iter().map_err(|e| text(&e))? {
             let (key, value) = row.map_err(|e| text(&e))?;
-            let key = key_of(key.value()).ok_or_else(|| {
-                format!(
-                    "key {:?} is not of the form kind/namespace/name",
-                    key.value()
-                )
-            })?;
-            let object =
-                serde_json::from_slice(value.value()).map_err(|e| format!("{key}: {e}"))?;
+            let key = key_of(key.value())
+                .ok_or_else(|| format!("key {:?} is not of the form kind/namespace/name", key.value()))?;
+            let object = serde_json::from_slice(value.value()).map_err(|e| format!("{key}: {e}"))?;
             objects.push((key, object));
         }
         Ok(Loaded { objects, version })
@@ -140,11 +115,7 @@ impl Disk {
         changes: impl Iterator<Item = (&'a Key, Option<&'a Value>)>,
         version: u64,
     ) -> Result<(), SandboxError> {
-        self.try_write(changes, version)
-            .map_err(|why| SandboxError::NotWritten {
-                path: self.path.clone(),
-                why,
-            })
+        self.try_write(changes, version).map_err(|why| SandboxError::NotWritten { path: self.path.clone(), why })
     }
 
     fn try_write<'a>(
@@ -162,15 +133,11 @@ impl Disk {
                     Some(value) if key.resource.as_ref() == "secrets" => {
                         let kept = secrets::with_stand_ins(value);
                         let bytes = serde_json::to_vec(&kept).map_err(|e| text(&e))?;
-                        objects
-                            .insert(row.as_str(), bytes.as_slice())
-                            .map_err(|e| text(&e))?;
+                        objects.insert(row.as_str(), bytes.as_slice()).map_err(|e| text(&e))?;
                     }
                     Some(value) => {
                         let bytes = serde_json::to_vec(value).map_err(|e| text(&e))?;
-                        objects
-                            .insert(row.as_str(), bytes.as_slice())
-                            .map_err(|e| text(&e))?;
+                        objects.insert(row.as_str(), bytes.as_slice()).map_err(|e| text(&e))?;
                     }
                     None => {
                         objects.remove(row.as_str()).map_err(|e| text(&e))?;
@@ -202,16 +169,10 @@ fn lock(file: &File, path: &Path) -> Result<(), SandboxError> {
                 std::thread::sleep(Duration::from_millis(20))
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(SandboxError::InUse {
-                    path: path.to_owned(),
-                    waited: PATIENCE,
-                });
+                return Err(SandboxError::InUse { path: path.to_owned(), waited: PATIENCE });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(SandboxError::Unreadable {
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(SandboxError::Unreadable { path: path.to_owned(), source });
             }
         }
     }
@@ -234,8 +195,7 @@ mod tests {
         {
             let (disk, loaded) = Disk::open(&path).expect("a new file");
             assert_eq!((loaded.objects.len(), loaded.version), (0, 0));
-            disk.write([(&key, Some(&json!({"n": 1})))].into_iter(), 7)
-                .expect("written");
+            disk.write([(&key, Some(&json!({"n": 1})))].into_iter(), 7).expect("written");
         }
         let loaded = reopened(&path);
         assert_eq!(loaded.version, 7);

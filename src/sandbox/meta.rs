@@ -25,9 +25,7 @@ pub(crate) fn resource_version(object: &Value) -> &str {
 
 /// `metadata.generation`, 0 when the kind does not count it.
 pub(crate) fn generation(object: &Value) -> i64 {
-    object["metadata"]["generation"]
-        .as_i64()
-        .unwrap_or_default()
+    object["metadata"]["generation"].as_i64().unwrap_or_default()
 }
 
 pub(crate) fn is_terminating(object: &Value) -> bool {
@@ -36,9 +34,7 @@ pub(crate) fn is_terminating(object: &Value) -> bool {
 
 /// Whether finalizers keep the object from being removed.
 pub(crate) fn has_finalizers(object: &Value) -> bool {
-    object["metadata"]["finalizers"]
-        .as_array()
-        .is_some_and(|list| !list.is_empty())
+    object["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty())
 }
 
 /// The object's map of `metadata`, made when it is missing.
@@ -67,10 +63,7 @@ pub(crate) fn carry(from: &Value, to: &mut Value, field: &str) {
 /// UIDs of the owners that the object names.
 pub(crate) fn owners(object: &Value) -> impl Iterator<Item = &str> {
     let references = object["metadata"]["ownerReferences"].as_array();
-    references
-        .into_iter()
-        .flatten()
-        .filter_map(|reference| reference["uid"].as_str())
+    references.into_iter().flatten().filter_map(|reference| reference["uid"].as_str())
 }
 
 /// The present moment in whole seconds, as Kubernetes writes times.
@@ -109,16 +102,12 @@ pub(crate) fn new_uid() -> String {
 pub(crate) fn suffix() -> String {
     // No vowels and no digits that look like letters: nothing readable comes out by chance.
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-    random::<5>()
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
-        .collect()
+    random::<5>().iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
 }
 
 /// The value at a dotted path such as `spec.replicas`.
 pub(crate) fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.')
-        .try_fold(object, |value, step| value.get(step))
+    path.split('.').try_fold(object, |value, step| value.get(step))
 }
 
 /// Sets the value at a dotted path, making maps on the way.
@@ -131,18 +120,8 @@ pub(crate) fn set(object: &mut Value, path: &str, value: Value) {
 }
 
 /// A condition as controllers write it; the transition time is kept when the status is what it was.
-pub(crate) fn condition(
-    object: &Value,
-    kind: &str,
-    status: &str,
-    reason: &str,
-    message: &str,
-) -> Value {
-    let before = object["status"]["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|c| c["type"] == kind);
+pub(crate) fn condition(object: &Value, kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    let before = object["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind);
     let since = before
         .filter(|c| c["status"] == status)
         .and_then(|c| c["lastTransitionTime"].as_str())

@@ -84,12 +84,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            timing: Timing::default(),
-            faults: Vec::new(),
-            seed: true,
-            runtime: None,
-        }
+        Self { timing: Timing::default(), faults: Vec::new(), seed: true, runtime: None }
     }
 }
 
@@ -121,19 +116,10 @@ impl Sandbox {
 
     fn with(store: Store, options: Options) -> Result<Self, SandboxError> {
         seed::lay_down(&store, options.seed).map_err(|error| SandboxError::NotSetUp {
-            why: error.body()["message"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            why: error.body()["message"].as_str().unwrap_or_default().to_owned(),
         })?;
-        let inner = Inner {
-            store: Arc::new(store),
-            options,
-            running: AtomicBool::new(false),
-        };
-        let sandbox = Self {
-            inner: Arc::new(inner),
-        };
+        let inner = Inner { store: Arc::new(store), options, running: AtomicBool::new(false) };
+        let sandbox = Self { inner: Arc::new(inner) };
         if let Some(runtime) = &sandbox.inner.options.runtime {
             sandbox.start_controllers(runtime);
         }
@@ -147,13 +133,8 @@ impl Sandbox {
 
     /// The cluster's identity: the UID of its `kube-system` namespace.
     pub fn uid(&self) -> String {
-        let namespace = self
-            .inner
-            .store
-            .get(&Key::new("namespaces", "", "kube-system"));
-        namespace
-            .map(|namespace| meta::uid(&namespace).to_owned())
-            .unwrap_or_default()
+        let namespace = self.inner.store.get(&Key::new("namespaces", "", "kube-system"));
+        namespace.map(|namespace| meta::uid(&namespace).to_owned()).unwrap_or_default()
     }
 
     /// Answers a request that would go through the cluster's gateway: status code and body, or `None` when no HTTPRoute or
@@ -167,11 +148,7 @@ impl Sandbox {
         if !self.inner.running.swap(true, Ordering::AcqRel) {
             let options = &self.inner.options;
             let alive = Running(Arc::downgrade(&self.inner));
-            let work = controllers::run(
-                Arc::downgrade(&self.inner.store),
-                options.timing,
-                options.faults.clone(),
-            );
+            let work = controllers::run(Arc::downgrade(&self.inner.store), options.timing, options.faults.clone());
             runtime.spawn(async move {
                 let _alive = alive;
                 work.await;

@@ -20,26 +20,13 @@ const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 
 /// `PATCH`; gives the object, and whether it was made by an apply.
-pub(crate) fn patch(
-    store: &Store,
-    place: &Place,
-    call: &Call,
-    name: &str,
-) -> Result<(Arc<Value>, bool), ApiError> {
+pub(crate) fn patch(store: &Store, place: &Place, call: &Call, name: &str) -> Result<(Arc<Value>, bool), ApiError> {
     let dry = call.dry_run("PatchOptions")?;
-    let sort = call
-        .content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let sort = call.content_type.split(';').next().unwrap_or_default().trim();
     let known = [JSON, MERGE, STRATEGIC, APPLY].contains(&sort);
     if !known || (sort == STRATEGIC && place.kind.is_custom()) {
-        let accepted: &[&str] = if place.kind.is_custom() {
-            &[JSON, MERGE, APPLY]
-        } else {
-            &[JSON, MERGE, STRATEGIC, APPLY]
-        };
+        let accepted: &[&str] =
+            if place.kind.is_custom() { &[JSON, MERGE, APPLY] } else { &[JSON, MERGE, STRATEGIC, APPLY] };
         return Err(ApiError::unsupported_media_type(accepted));
     }
     if sort == APPLY {
@@ -52,33 +39,19 @@ pub(crate) fn patch(
             field: "force".into(),
             message: "Forbidden: may not be specified for non-apply patch".into(),
         };
-        return Err(ApiError::invalid_as(
-            "meta.k8s.io",
-            "PatchOptions",
-            "",
-            &[cause],
-        ));
+        return Err(ApiError::invalid_as("meta.k8s.io", "PatchOptions", "", &[cause]));
     }
     let manager = call.updater(place);
     store.write(dry, |tx| {
-        let old = tx
-            .get(&place.key(name))
-            .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
-        let before = if place.subresource == "scale" {
-            scale_of(place, &old)
-        } else {
-            in_version(place, &old)
-        };
+        let old = tx.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+        let before = if place.subresource == "scale" { scale_of(place, &old) } else { in_version(place, &old) };
         let after = patched(place, sort, &before, &body)?;
         if place.subresource == "scale" {
             return Ok((set_scale(tx, place, &old, &after, &manager)?, false));
         }
         let mut after = after;
         admit::type_fits(place, &mut after)?;
-        Ok((
-            write::update(tx, place, &old, after, Some(&manager))?,
-            false,
-        ))
+        Ok((write::update(tx, place, &old, after, Some(&manager))?, false))
     })
 }
 
@@ -96,18 +69,20 @@ fn patched(place: &Place, sort: &str, before: &Value, body: &Value) -> Result<Va
                 .map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
             json_patch::patch(&mut after, &operations).map_err(|e| {
                 let causes = json!({"causes": [{"reason": "UnexpectedServerResponse", "message": e.to_string()}]});
-                ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request", Some(causes))
+                ApiError::new(
+                    422,
+                    "Invalid",
+                    "the server rejected our request due to an error in our request",
+                    Some(causes),
+                )
             })?;
         }
         _ if !body.is_object() => {
-            return Err(ApiError::bad_request(
-                "error decoding patch: the patch is not a JSON object",
-            ));
+            return Err(ApiError::bad_request("error decoding patch: the patch is not a JSON object"));
         }
         STRATEGIC => {
-            after = strategic::merge(Lists::of(&place.kind), &after, body, &[]).map_err(|why| {
-                ApiError::bad_request(format!("error when evaluating the patch: {why}"))
-            })?;
+            after = strategic::merge(Lists::of(&place.kind), &after, body, &[])
+                .map_err(|why| ApiError::bad_request(format!("error when evaluating the patch: {why}")))?;
         }
         _ => json_patch::merge(&mut after, body),
     }
@@ -125,12 +100,7 @@ fn server_side_apply(
     let manager = call.query.text("fieldManager");
     if manager.is_empty() {
         let cause = Cause::required("fieldManager", "is required for apply patch");
-        return Err(ApiError::invalid_as(
-            "meta.k8s.io",
-            "PatchOptions",
-            "",
-            &[cause],
-        ));
+        return Err(ApiError::invalid_as("meta.k8s.io", "PatchOptions", "", &[cause]));
     }
     if place.subresource == "scale" {
         return Err(ApiError::unsupported_media_type(&[JSON, MERGE]));
@@ -143,10 +113,7 @@ fn server_side_apply(
     };
     admit::type_fits(place, &mut config)?;
     admit::address_fits(place, &mut config)?;
-    if config["metadata"]["managedFields"]
-        .as_array()
-        .is_some_and(|list| !list.is_empty())
-    {
+    if config["metadata"]["managedFields"].as_array().is_some_and(|list| !list.is_empty()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     if place.kind.status {
@@ -163,7 +130,8 @@ fn server_side_apply(
             }
             let uid = meta::uid(&config);
             if !uid.is_empty() {
-                let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+                let why =
+                    format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
                 return Err(ApiError::conflict(&place.kind, name, &why));
             }
             let new = apply::applied(&place.kind, &json!({}), &config, &manager, force)?;
@@ -177,38 +145,22 @@ fn server_side_apply(
 /// The `Scale` of an object.
 pub(crate) fn scale_of(place: &Place, object: &Value) -> Value {
     let mut scale = json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": {}, "status": {}});
-    for field in [
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-    ] {
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         meta::carry(object, &mut scale, field);
     }
     let Some(paths) = &place.kind.scale else {
         return scale;
     };
-    let number = |path: &str| {
-        meta::at(object, path)
-            .and_then(Value::as_i64)
-            .unwrap_or_default()
-    };
+    let number = |path: &str| meta::at(object, path).and_then(Value::as_i64).unwrap_or_default();
     scale["spec"]["replicas"] = number(&paths.spec_replicas).into();
     scale["status"]["replicas"] = number(&paths.status_replicas).into();
     let selector = match &paths.selector {
-        Some(path) => meta::at(object, path)
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-        None => object["spec"]["selector"]["matchLabels"]
-            .as_object()
-            .map(|labels| {
-                let pairs: Vec<String> = labels
-                    .iter()
-                    .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default()))
-                    .collect();
-                pairs.join(",")
-            }),
+        Some(path) => meta::at(object, path).and_then(Value::as_str).map(str::to_owned),
+        None => object["spec"]["selector"]["matchLabels"].as_object().map(|labels| {
+            let pairs: Vec<String> =
+                labels.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
+            pairs.join(",")
+        }),
     };
     if let Some(selector) = selector {
         scale["status"]["selector"] = selector.into();
@@ -217,19 +169,12 @@ pub(crate) fn scale_of(place: &Place, object: &Value) -> Value {
 }
 
 /// `PUT` of a `Scale`.
-pub(crate) fn put_scale(
-    store: &Store,
-    place: &Place,
-    call: &Call,
-    name: &str,
-) -> Result<Arc<Value>, ApiError> {
+pub(crate) fn put_scale(store: &Store, place: &Place, call: &Call, name: &str) -> Result<Arc<Value>, ApiError> {
     let dry = call.dry_run("UpdateOptions")?;
     let scale = write::read_body(&call.body)?;
     let manager = call.updater(place);
     store.write(dry, |tx| {
-        let old = tx
-            .get(&place.key(name))
-            .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+        let old = tx.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
         set_scale(tx, place, &old, &scale, &manager)
     })
 }
@@ -244,12 +189,9 @@ fn set_scale(
     let name = meta::name(old);
     let replicas = match &scale["spec"]["replicas"] {
         Value::Null => 0,
-        Value::Number(number) if number.as_i64().is_some_and(|n| n >= 0) => {
-            number.as_i64().unwrap_or_default()
-        }
+        Value::Number(number) if number.as_i64().is_some_and(|n| n >= 0) => number.as_i64().unwrap_or_default(),
         other => {
-            let cause =
-                Cause::invalid("spec.replicas", other, "must be greater than or equal to 0");
+            let cause = Cause::invalid("spec.replicas", other, "must be greater than or equal to 0");
             return Err(ApiError::invalid_as("autoscaling", "Scale", name, &[cause]));
         }
     };
@@ -262,10 +204,7 @@ fn set_scale(
     };
     let mut new = (**old).clone();
     meta::set(&mut new, &paths.spec_replicas, replicas.into());
-    let whole = Place {
-        subresource: String::new(),
-        ..place.clone()
-    };
+    let whole = Place { subresource: String::new(), ..place.clone() };
     let kept = write::update(tx, &whole, old, new, Some(manager))?;
     Ok(Arc::new(scale_of(place, &kept)))
 }

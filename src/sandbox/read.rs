@@ -24,11 +24,7 @@ pub(crate) enum Form {
 
 impl Form {
     pub fn of(call: &Call) -> Self {
-        if call.accept.contains("as=PartialObjectMetadata") {
-            Self::Metadata
-        } else {
-            Self::Whole
-        }
+        if call.accept.contains("as=PartialObjectMetadata") { Self::Metadata } else { Self::Whole }
     }
 }
 
@@ -54,11 +50,7 @@ struct Untyped<'a>(&'a Map<String, Value>);
 impl Serialize for Untyped<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (field, value) in self
-            .0
-            .iter()
-            .filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion"))
-        {
+        for (field, value) in self.0.iter().filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion")) {
             map.serialize_entry(field, value)?;
         }
         map.end()
@@ -67,18 +59,11 @@ impl Serialize for Untyped<'_> {
 
 /// `GET` of a collection, written out as JSON.
 pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>, ApiError> {
-    let selector = Selector::parse(
-        &place.kind,
-        call.query.text("labelSelector"),
-        call.query.text("fieldSelector"),
-    )?;
+    let selector = Selector::parse(&place.kind, call.query.text("labelSelector"), call.query.text("fieldSelector"))?;
     let (objects, version) = store.list(&place.kind.resource(), place.namespace.as_deref());
     check_version(call, version)?;
     let page = Page::of(call, version)?;
-    let matching = objects
-        .iter()
-        .filter(|object| selector.matches(object))
-        .filter(|object| page.is_after(object));
+    let matching = objects.iter().filter(|object| selector.matches(object)).filter(|object| page.is_after(object));
     let mut items: Vec<&Arc<Value>> = matching.collect();
     let mut metadata = json!({"resourceVersion": page.version.to_string()});
     if page.limit > 0 && items.len() > page.limit {
@@ -87,9 +72,7 @@ pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>,
         if let Some(last) = items.last() {
             metadata["continue"] = page.token(last).into();
         }
-        if call.query.text("labelSelector").is_empty()
-            && call.query.text("fieldSelector").is_empty()
-        {
+        if call.query.text("labelSelector").is_empty() && call.query.text("fieldSelector").is_empty() {
             metadata["remainingItemCount"] = left.into();
         }
     }
@@ -97,12 +80,7 @@ pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>,
 }
 
 /// A list object around the items.
-pub(crate) fn written(
-    place: &Place,
-    form: Form,
-    metadata: &Value,
-    items: &[&Arc<Value>],
-) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn written(place: &Place, form: Form, metadata: &Value, items: &[&Arc<Value>]) -> Result<Vec<u8>, ApiError> {
     let failed = |e: serde_json::Error| ApiError::internal(e);
     let head = match form {
         Form::Whole => {
@@ -171,21 +149,12 @@ impl Page {
         let limit = call.query.text("limit").parse().unwrap_or_default();
         let token = call.query.text("continue");
         if token.is_empty() {
-            return Ok(Self {
-                limit,
-                version,
-                after: None,
-            });
+            return Ok(Self { limit, version, after: None });
         }
-        let read = secrets::decode(token)
-            .and_then(|bytes| serde_json::from_slice::<(u64, String, String)>(&bytes).ok());
-        let (version, namespace, name) =
-            read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
-        Ok(Self {
-            limit,
-            version,
-            after: Some((namespace, name)),
-        })
+        let read =
+            secrets::decode(token).and_then(|bytes| serde_json::from_slice::<(u64, String, String)>(&bytes).ok());
+        let (version, namespace, name) = read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+        Ok(Self { limit, version, after: Some((namespace, name)) })
     }
 
     fn is_after(&self, object: &Value) -> bool {
@@ -196,11 +165,7 @@ impl Page {
     }
 
     fn token(&self, last: &Value) -> String {
-        secrets::encode(
-            json!([self.version, meta::namespace(last), meta::name(last)])
-                .to_string()
-                .as_bytes(),
-        )
+        secrets::encode(json!([self.version, meta::namespace(last), meta::name(last)]).to_string().as_bytes())
     }
 }
 

@@ -36,18 +36,12 @@ struct Options {
 
 impl Options {
     fn of(call: &Call) -> Result<Self, ApiError> {
-        let body: Value = if call.body.is_empty() {
-            Value::Null
-        } else {
-            super::write::read_body(&call.body)?
-        };
+        let body: Value = if call.body.is_empty() { Value::Null } else { super::write::read_body(&call.body)? };
         let listed = body["dryRun"].as_array();
         let in_body = listed.into_iter().flatten().filter_map(Value::as_str);
         let dry = dry_run("DeleteOptions", call.query.all("dryRun").chain(in_body))?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let policy = body["propagationPolicy"]
-            .as_str()
-            .unwrap_or_else(|| call.query.text("propagationPolicy"));
+        let policy = body["propagationPolicy"].as_str().unwrap_or_else(|| call.query.text("propagationPolicy"));
         Ok(Self {
             dry,
             orphan: policy == "Orphan" || body["orphanDependents"] == true,
@@ -62,11 +56,7 @@ impl Options {
             format!(
                 "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
             )
-        } else if let Some(wanted) = self
-            .resource_version
-            .as_deref()
-            .filter(|wanted| *wanted != version)
-        {
+        } else if let Some(wanted) = self.resource_version.as_deref().filter(|wanted| *wanted != version) {
             format!(
                 "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). The object might have been modified"
             )
@@ -78,19 +68,12 @@ impl Options {
 }
 
 /// `DELETE` of one object.
-pub(crate) fn delete(
-    store: &Store,
-    place: &Place,
-    call: &Call,
-    name: &str,
-) -> Result<Arc<Value>, ApiError> {
+pub(crate) fn delete(store: &Store, place: &Place, call: &Call, name: &str) -> Result<Arc<Value>, ApiError> {
     let options = Options::of(call)?;
     let resource = place.kind.resource();
     store.write(options.dry, |tx| {
         let key = place.key(name);
-        let object = tx
-            .get(&key)
-            .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+        let object = tx.get(&key).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
         options.check(place, &object)?;
         if resource == "namespaces" {
             return end_namespace(tx, place, &key, &object);
@@ -101,27 +84,15 @@ pub(crate) fn delete(
         match delete_one(tx, place, &key, &object)? {
             Some(marked) => Ok(marked),
             None if ANSWERED_WITH_OBJECT.contains(&resource.as_str()) => Ok(object),
-            None => Ok(Arc::new(status::deleted(
-                &place.kind,
-                name,
-                meta::uid(&object),
-            ))),
+            None => Ok(Arc::new(status::deleted(&place.kind, name, meta::uid(&object)))),
         }
     })
 }
 
 /// `DELETE` of all that a selector matches; gives what was deleted.
-pub(crate) fn delete_collection(
-    store: &Store,
-    place: &Place,
-    call: &Call,
-) -> Result<Vec<Arc<Value>>, ApiError> {
+pub(crate) fn delete_collection(store: &Store, place: &Place, call: &Call) -> Result<Vec<Arc<Value>>, ApiError> {
     let options = Options::of(call)?;
-    let selector = Selector::parse(
-        &place.kind,
-        call.query.text("labelSelector"),
-        call.query.text("fieldSelector"),
-    )?;
+    let selector = Selector::parse(&place.kind, call.query.text("labelSelector"), call.query.text("fieldSelector"))?;
     store.write(options.dry, |tx| {
         let mut gone = Vec::new();
         for (key, object) in tx.list(&place.kind.resource(), place.namespace.as_deref()) {
@@ -138,12 +109,7 @@ pub(crate) fn delete_collection(
 }
 
 /// Marks or removes one object; the marked object when finalizers keep it.
-fn delete_one(
-    tx: &mut Tx<'_>,
-    place: &Place,
-    key: &Key,
-    object: &Arc<Value>,
-) -> Result<Option<Arc<Value>>, ApiError> {
+fn delete_one(tx: &mut Tx<'_>, place: &Place, key: &Key, object: &Arc<Value>) -> Result<Option<Arc<Value>>, ApiError> {
     if !meta::has_finalizers(object) {
         finish(tx, place, key)?;
         return Ok(None);
@@ -168,10 +134,7 @@ fn marked(object: &Value) -> Value {
 
 /// Whether something other than `metadata.finalizers` keeps a terminating object: a namespace has contents to lose first.
 pub(crate) fn is_held(object: &Value) -> bool {
-    object["kind"] == "Namespace"
-        && object["spec"]["finalizers"]
-            .as_array()
-            .is_some_and(|list| !list.is_empty())
+    object["kind"] == "Namespace" && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty())
 }
 
 /// Removes an object, and what goes with it: the instances of a definition, what it alone owned.
@@ -221,10 +184,7 @@ fn place_of(kind: &Arc<super::kinds::Kind>, key: &Key) -> Place {
 
 fn disowned(object: &Value, uid: &str) -> Value {
     let mut left = object.clone();
-    if let Some(list) = left
-        .pointer_mut("/metadata/ownerReferences")
-        .and_then(Value::as_array_mut)
-    {
+    if let Some(list) = left.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut) {
         list.retain(|reference| reference["uid"] != uid);
         if list.is_empty() {
             meta::metadata_mut(&mut left).remove("ownerReferences");
@@ -241,19 +201,9 @@ fn orphan(tx: &mut Tx<'_>, uid: &str) {
     }
 }
 
-fn end_namespace(
-    tx: &mut Tx<'_>,
-    place: &Place,
-    key: &Key,
-    object: &Arc<Value>,
-) -> Result<Arc<Value>, ApiError> {
+fn end_namespace(tx: &mut Tx<'_>, place: &Place, key: &Key, object: &Arc<Value>) -> Result<Arc<Value>, ApiError> {
     if KEPT_NAMESPACES.contains(&key.name.as_ref()) {
-        return Err(ApiError::forbidden(
-            &place.kind,
-            &key.name,
-            "this namespace may not be deleted",
-            None,
-        ));
+        return Err(ApiError::forbidden(&place.kind, &key.name, "this namespace may not be deleted", None));
     }
     if meta::is_terminating(object) {
         return Ok(Arc::clone(object));
@@ -268,10 +218,7 @@ fn end_namespace(
 pub(crate) fn empty_namespace(tx: &mut Tx<'_>, name: &str) -> Result<usize, ApiError> {
     let registry = tx.registry();
     let mut left = 0;
-    for kind in registry
-        .all()
-        .filter(|kind| kind.namespaced && !kind.create_only)
-    {
+    for kind in registry.all().filter(|kind| kind.namespaced && !kind.create_only) {
         for (key, _) in tx.list(&kind.resource(), Some(name)) {
             let Some(object) = tx.get(&key) else { continue };
             if delete_one(tx, &place_of(kind, &key), &key, &object)?.is_some() {
@@ -280,11 +227,7 @@ pub(crate) fn empty_namespace(tx: &mut Tx<'_>, name: &str) -> Result<usize, ApiE
         }
     }
     let key = Key::new("namespaces", "", name);
-    if left == 0
-        && tx
-            .get(&key)
-            .is_some_and(|namespace| !meta::has_finalizers(&namespace))
-    {
+    if left == 0 && tx.get(&key).is_some_and(|namespace| !meta::has_finalizers(&namespace)) {
         tx.remove(&key);
     }
     Ok(left)

@@ -26,12 +26,7 @@ impl Call {
     /// Who a write is recorded for, when it is not an apply.
     pub fn updater(&self, place: &Place) -> Manager {
         let given = self.query.text("fieldManager");
-        let agent = self
-            .user_agent
-            .split('/')
-            .next()
-            .filter(|agent| !agent.is_empty())
-            .unwrap_or("unknown");
+        let agent = self.user_agent.split('/').next().filter(|agent| !agent.is_empty()).unwrap_or("unknown");
         Manager {
             operation: Operation::Update,
             name: if given.is_empty() { agent } else { given }.to_owned(),
@@ -47,20 +42,14 @@ impl Call {
 }
 
 /// Judges values of `dryRun`: only `All` is known.
-pub(crate) fn dry_run<'a>(
-    options: &str,
-    values: impl Iterator<Item = &'a str>,
-) -> Result<bool, ApiError> {
+pub(crate) fn dry_run<'a>(options: &str, values: impl Iterator<Item = &'a str>) -> Result<bool, ApiError> {
     let mut dry = false;
     for value in values {
         if value != "All" {
             let cause = Cause {
                 reason: "FieldValueNotSupported",
                 field: "dryRun".into(),
-                message: format!(
-                    "Unsupported value: {:?}: supported values: \"All\"",
-                    [value]
-                ),
+                message: format!("Unsupported value: {:?}: supported values: \"All\"", [value]),
             };
             return Err(ApiError::invalid_as("meta.k8s.io", options, "", &[cause]));
         }
@@ -87,10 +76,7 @@ impl Query {
     }
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The first value, or the empty string.
@@ -109,23 +95,16 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut place = 0;
     while let Some(&byte) = bytes.get(place) {
-        let escape = (byte == b'%')
-            .then(|| bytes.get(place + 1..place + 3))
-            .flatten();
-        let decoded = escape
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escape = (byte == b'%').then(|| bytes.get(place + 1..place + 3)).flatten();
+        let decoded =
+            escape.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match decoded {
             Some(decoded) => {
                 out.push(decoded);
                 place += 3;
             }
             None => {
-                out.push(if byte == b'+' && plus_is_space {
-                    b' '
-                } else {
-                    byte
-                });
+                out.push(if byte == b'+' && plus_is_space { b' ' } else { byte });
                 place += 1;
             }
         }
@@ -151,11 +130,7 @@ impl Place {
     }
 
     pub fn key(&self, name: &str) -> Key {
-        Key::new(
-            &self.kind.resource(),
-            self.namespace.as_deref().unwrap_or_default(),
-            name,
-        )
+        Key::new(&self.kind.resource(), self.namespace.as_deref().unwrap_or_default(), name)
     }
 }
 
@@ -177,11 +152,7 @@ pub(crate) enum Target {
 
 /// Reads a path.
 pub(crate) fn target(registry: &Registry, path: &str) -> Result<Target, ApiError> {
-    let parts: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| decode(part, false))
-        .collect();
+    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false)).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
         ["version"] => Ok(Target::Version),
@@ -196,24 +167,13 @@ pub(crate) fn target(registry: &Registry, path: &str) -> Result<Target, ApiError
 }
 
 fn served(registry: &Registry, group: &str, version: Option<&str>) -> bool {
-    registry
-        .of_group(group)
-        .any(|kind| version.is_none_or(|version| kind.versions.iter().any(|v| v == version)))
+    registry.of_group(group).any(|kind| version.is_none_or(|version| kind.versions.iter().any(|v| v == version)))
 }
 
-fn below(
-    registry: &Registry,
-    group: &str,
-    version: &str,
-    rest: &[&str],
-) -> Result<Target, ApiError> {
+fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Result<Target, ApiError> {
     if rest.is_empty() {
         let found = served(registry, group, Some(version));
-        return if found {
-            Ok(Target::Resources(group.into(), version.into()))
-        } else {
-            Err(ApiError::NoSuchPath)
-        };
+        return if found { Ok(Target::Resources(group.into(), version.into())) } else { Err(ApiError::NoSuchPath) };
     }
     let (namespace, plural, name, subresource) = match rest {
         ["namespaces"] => (None, "namespaces", None, ""),
@@ -223,22 +183,14 @@ fn below(
         }
         ["namespaces", namespace, plural] => (Some(*namespace), *plural, None, ""),
         ["namespaces", namespace, plural, name] => (Some(*namespace), *plural, Some(*name), ""),
-        ["namespaces", namespace, plural, name, sub] => {
-            (Some(*namespace), *plural, Some(*name), *sub)
-        }
+        ["namespaces", namespace, plural, name, sub] => (Some(*namespace), *plural, Some(*name), *sub),
         [plural] => (None, *plural, None, ""),
         [plural, name] => (None, *plural, Some(*name), ""),
         [plural, name, sub] => (None, *plural, Some(*name), *sub),
         _ => return Err(ApiError::NoSuchPath),
     };
-    let kind = registry
-        .find(group, version, plural)
-        .ok_or(ApiError::NoSuchPath)?;
-    let scope_fits = if kind.namespaced {
-        namespace.is_some() || name.is_none()
-    } else {
-        namespace.is_none()
-    };
+    let kind = registry.find(group, version, plural).ok_or(ApiError::NoSuchPath)?;
+    let scope_fits = if kind.namespaced { namespace.is_some() || name.is_none() } else { namespace.is_none() };
     let subresource_served = match subresource {
         "" => true,
         "status" => kind.status,
@@ -271,24 +223,10 @@ mod tests {
     #[test]
     fn a_path_names_kind_namespace_name_and_subresource() {
         let found = place("/apis/apps/v1/namespaces/web/deployments/front/scale").expect("served");
-        assert_eq!(
-            found.key("front"),
-            Key::new("deployments.apps", "web", "front")
-        );
+        assert_eq!(found.key("front"), Key::new("deployments.apps", "web", "front"));
         assert_eq!(found.subresource, "scale");
-        assert_eq!(
-            place("/api/v1/namespaces/web")
-                .expect("served")
-                .name
-                .as_deref(),
-            Some("web")
-        );
-        assert_eq!(
-            place("/api/v1/namespaces/web/status")
-                .expect("served")
-                .subresource,
-            "status"
-        );
+        assert_eq!(place("/api/v1/namespaces/web").expect("served").name.as_deref(), Some("web"));
+        assert_eq!(place("/api/v1/namespaces/web/status").expect("served").subresource, "status");
     }
 
     #[test]

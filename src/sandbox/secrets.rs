@@ -32,19 +32,14 @@ pub(crate) fn with_stand_ins(secret: &Value) -> Value {
     let mut kept = secret.clone();
     if let Some(data) = kept.get_mut("data").and_then(Value::as_object_mut) {
         for value in data.values_mut() {
-            *value = value
-                .as_str()
-                .map_or(Value::Null, |text| Value::String(stand_in_for(text)));
+            *value = value.as_str().map_or(Value::Null, |text| Value::String(stand_in_for(text)));
         }
     }
     // Never stored by a server, so nothing readable is lost.
     if let Some(map) = kept.as_object_mut() {
         map.remove("stringData");
     }
-    if let Some(annotations) = kept
-        .pointer_mut("/metadata/annotations")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(annotations) = kept.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
     }
     kept
@@ -52,10 +47,7 @@ pub(crate) fn with_stand_ins(secret: &Value) -> Value {
 
 /// Moves `stringData` into `data`, as a server does on every write.
 pub(crate) fn fold_string_data(secret: &mut Value) {
-    let Some(Value::Object(texts)) = secret
-        .as_object_mut()
-        .and_then(|map| map.remove("stringData"))
-    else {
+    let Some(Value::Object(texts)) = secret.as_object_mut().and_then(|map| map.remove("stringData")) else {
         return;
     };
     let data = super::meta::map_mut(&mut secret["data"]);
@@ -79,13 +71,8 @@ mod tests {
         });
         let kept = with_stand_ins(&secret);
         let text = kept.to_string();
-        assert!(
-            !text.contains("canary") && !text.contains(&encode(b"canary-7")),
-            "{text}"
-        );
-        let password = STANDARD
-            .decode(kept["data"]["password"].as_str().expect("text"))
-            .expect("base64");
+        assert!(!text.contains("canary") && !text.contains(&encode(b"canary-7")), "{text}");
+        let password = STANDARD.decode(kept["data"]["password"].as_str().expect("text")).expect("base64");
         assert_eq!(password, b"stand-in");
         assert_eq!(kept["metadata"]["annotations"]["kept"], "yes");
     }

@@ -15,29 +15,18 @@ const PLATFORM: &str = include_str!("seed.json");
 
 /// Fills a state that has no `kube-system` yet; leaves any other as it is.
 pub(crate) fn lay_down(store: &Store, platform: bool) -> Result<(), ApiError> {
-    if store
-        .get(&Key::new("namespaces", "", "kube-system"))
-        .is_some()
-    {
+    if store.get(&Key::new("namespaces", "", "kube-system")).is_some() {
         return Ok(());
     }
     let namespaces = ["default", "kube-node-lease", "kube-public", "kube-system"];
-    let basics = namespaces
-        .iter()
-        .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-    let all: Vec<Value> = basics
-        .chain([node()])
-        .chain(brought_definitions())
-        .collect();
-    store.write(false, |tx| {
-        all.into_iter().try_for_each(|object| add(tx, object))
-    })?;
+    let basics =
+        namespaces.iter().map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+    let all: Vec<Value> = basics.chain([node()]).chain(brought_definitions()).collect();
+    store.write(false, |tx| all.into_iter().try_for_each(|object| add(tx, object)))?;
     if platform {
         let objects: Vec<Value> = serde_json::from_str(PLATFORM).map_err(ApiError::internal)?;
         // After the definitions are kept: only then are their kinds served.
-        store.write(false, |tx| {
-            objects.into_iter().try_for_each(|object| add(tx, object))
-        })?;
+        store.write(false, |tx| objects.into_iter().try_for_each(|object| add(tx, object)))?;
     }
     Ok(())
 }
@@ -45,19 +34,10 @@ pub(crate) fn lay_down(store: &Store, platform: bool) -> Result<(), ApiError> {
 fn add(tx: &mut Tx<'_>, object: Value) -> Result<(), ApiError> {
     let registry = tx.registry();
     let api_version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let group = api_version
-        .split_once('/')
-        .map_or("", |(group, _)| group)
-        .to_owned();
-    let found = registry
-        .of_group(&group)
-        .find(|kind| object["kind"] == kind.kind.as_str());
-    let kind = found.ok_or_else(|| {
-        ApiError::internal(format!(
-            "the seed names a kind that is not served: {}",
-            object["kind"]
-        ))
-    })?;
+    let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+    let found = registry.of_group(&group).find(|kind| object["kind"] == kind.kind.as_str());
+    let kind = found
+        .ok_or_else(|| ApiError::internal(format!("the seed names a kind that is not served: {}", object["kind"])))?;
     let namespace = meta::namespace(&object).to_owned();
     let mut place = Place {
         kind: std::sync::Arc::clone(kind),
@@ -66,32 +46,20 @@ fn add(tx: &mut Tx<'_>, object: Value) -> Result<(), ApiError> {
         name: None,
         subresource: String::new(),
     };
-    let manager = Manager {
-        operation: Operation::Update,
-        name: "sandbox".into(),
-        subresource: String::new(),
-        api_version,
-    };
+    let manager =
+        Manager { operation: Operation::Update, name: "sandbox".into(), subresource: String::new(), api_version };
     let mut status = object.get("status").cloned();
     let made = write::insert(tx, &place, object, Some(&manager))?;
     if kind.resource() != CRD_RESOURCE
         && let Some(status) = &mut status
     {
-        for condition in status
-            .pointer_mut("/conditions")
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
+        for condition in status.pointer_mut("/conditions").and_then(Value::as_array_mut).into_iter().flatten() {
             condition["lastTransitionTime"] = meta::now().into();
         }
         let mut new = (*made).clone();
         new["status"] = status.clone();
         place.subresource = "status".into();
-        let manager = Manager {
-            subresource: "status".into(),
-            ..manager
-        };
+        let manager = Manager { subresource: "status".into(), ..manager };
         write::update(tx, &place, &made, new, Some(&manager))?;
     }
     Ok(())

@@ -33,28 +33,18 @@ enum Test {
 impl Selector {
     /// Reads both selectors of a request; empty text selects everything.
     pub fn parse(kind: &Kind, labels: &str, fields: &str) -> Result<Self, ApiError> {
-        Ok(Self {
-            labels: parse_labels(labels)?,
-            fields: parse_fields(kind, fields)?,
-        })
+        Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(kind, fields)? })
     }
 
     pub fn matches(&self, object: &Value) -> bool {
-        self.labels
-            .iter()
-            .all(|requirement| requirement.matches(object))
-            && self
-                .fields
-                .iter()
-                .all(|(path, wanted, equal)| (field_text(object, path) == *wanted) == *equal)
+        self.labels.iter().all(|requirement| requirement.matches(object))
+            && self.fields.iter().all(|(path, wanted, equal)| (field_text(object, path) == *wanted) == *equal)
     }
 }
 
 impl Requirement {
     fn matches(&self, object: &Value) -> bool {
-        let value = object["metadata"]["labels"]
-            .get(&self.key)
-            .and_then(Value::as_str);
+        let value = object["metadata"]["labels"].get(&self.key).and_then(Value::as_str);
         let number = || value.and_then(|text| text.parse::<i64>().ok());
         match &self.test {
             Test::In(wanted) => value.is_some_and(|value| wanted.iter().any(|w| w == value)),
@@ -90,25 +80,16 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, ApiError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    split(text)
-        .into_iter()
-        .map(|part| requirement(part.trim()))
-        .collect()
+    split(text).into_iter().map(|part| requirement(part.trim())).collect()
 }
 
 fn requirement(part: &str) -> Result<Requirement, ApiError> {
     let wrong = |why: &str| ApiError::bad_request(format!("unable to parse requirement: {why}"));
     let made = |key: &str, test: Test| {
         let key = key.trim();
-        let legal = !key.is_empty()
-            && key
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+        let legal = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
         if legal {
-            Ok(Requirement {
-                key: key.to_owned(),
-                test,
-            })
+            Ok(Requirement { key: key.to_owned(), test })
         } else {
             Err(wrong(&format!("invalid label key {key:?}")))
         }
@@ -125,38 +106,22 @@ fn requirement(part: &str) -> Result<Requirement, ApiError> {
     }
     for (sign, greater) in [('>', true), ('<', false)] {
         if let Some((key, value)) = part.split_once(sign) {
-            let bound = value
-                .trim()
-                .parse()
-                .map_err(|_| wrong(&format!("{value:?} is not a whole number")))?;
-            return made(
-                key,
-                if greater {
-                    Test::Greater(bound)
-                } else {
-                    Test::Less(bound)
-                },
-            );
+            let bound = value.trim().parse().map_err(|_| wrong(&format!("{value:?} is not a whole number")))?;
+            return made(key, if greater { Test::Greater(bound) } else { Test::Less(bound) });
         }
     }
     if let Some(open) = part.find('(') {
-        let close = part
-            .rfind(')')
-            .filter(|close| *close > open)
-            .ok_or_else(|| wrong("found '', expected: ',' or ')'"))?;
-        let values = part[open + 1..close]
-            .split(',')
-            .map(|v| v.trim().to_owned())
-            .collect();
+        let close =
+            part.rfind(')').filter(|close| *close > open).ok_or_else(|| wrong("found '', expected: ',' or ')'"))?;
+        let values = part[open + 1..close].split(',').map(|v| v.trim().to_owned()).collect();
         let mut words = part[..open].split_whitespace();
         let key = words.next().unwrap_or_default();
         return match words.next() {
             Some("in") => made(key, Test::In(values)),
             Some("notin") => made(key, Test::NotIn(values)),
-            other => Err(wrong(&format!(
-                "found '{}', expected: in, notin, =, ==, !=, gt, lt",
-                other.unwrap_or_default()
-            ))),
+            other => {
+                Err(wrong(&format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", other.unwrap_or_default())))
+            }
         };
     }
     made(part, Test::Exists)
@@ -164,24 +129,16 @@ fn requirement(part: &str) -> Result<Requirement, ApiError> {
 
 fn parse_fields(kind: &Kind, text: &str) -> Result<Vec<(String, String, bool)>, ApiError> {
     let mut fields = Vec::new();
-    for part in text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (path, value, equal) = if let Some((path, value)) = part.split_once("!=") {
             (path, value, false)
         } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
             (path, value, true)
         } else {
-            return Err(ApiError::bad_request(format!(
-                "invalid selector: '{text}'; can't understand '{part}'"
-            )));
+            return Err(ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")));
         };
         if !selectable(kind, path) {
-            return Err(ApiError::bad_request(format!(
-                "field label not supported: {path}"
-            )));
+            return Err(ApiError::bad_request(format!("field label not supported: {path}")));
         }
         fields.push((path.to_owned(), value.to_owned(), equal));
     }
@@ -244,7 +201,8 @@ mod tests {
     fn selects(labels: &str, fields: &str) -> Result<bool, ApiError> {
         let registry = Registry::new(std::iter::empty());
         let kind = registry.by_resource("pods").expect("built in");
-        let pod = json!({"metadata": {"name": "a", "labels": {"app": "web", "tier": "3"}}, "status": {"phase": "Running"}});
+        let pod =
+            json!({"metadata": {"name": "a", "labels": {"app": "web", "tier": "3"}}, "status": {"phase": "Running"}});
         Ok(Selector::parse(kind, labels, fields)?.matches(&pod))
     }
 
@@ -272,17 +230,9 @@ mod tests {
 
     #[test]
     fn field_selectors_are_those_of_the_kind() {
-        assert_eq!(
-            selects("", "metadata.name=a,status.phase!=Failed"),
-            Ok(true)
-        );
+        assert_eq!(selects("", "metadata.name=a,status.phase!=Failed"), Ok(true));
         assert_eq!(selects("", "metadata.name=b"), Ok(false));
-        assert_eq!(
-            selects("", "spec.color=red"),
-            Err(ApiError::bad_request(
-                "field label not supported: spec.color"
-            ))
-        );
+        assert_eq!(selects("", "spec.color=red"), Err(ApiError::bad_request("field label not supported: spec.color")));
     }
 
     #[test]

@@ -67,9 +67,7 @@ where
                     answer(sandbox.store(), &call)
                 }
                 Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large()),
-                Err(error) => Err(ApiError::bad_request(format!(
-                    "the body could not be read: {error}"
-                ))),
+                Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
             };
             Ok(answer.unwrap_or_else(|error| refusal(&error)))
         })
@@ -77,18 +75,13 @@ where
 }
 
 fn header(headers: &HeaderMap, name: &str) -> String {
-    let values: Vec<&str> = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
+    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     values.join(",")
 }
 
 fn respond(code: u16, sort: &str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()).boxed_unsync());
-    *response.status_mut() =
-        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Ok(sort) = sort.parse() {
         response.headers_mut().insert(CONTENT_TYPE, sort);
     }
@@ -116,23 +109,16 @@ fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
     match target {
         Target::Version => Ok(json(200, &discovery::version())),
         Target::Health => Ok(respond(200, "text/plain; charset=utf-8", "ok")),
-        Target::Core if aggregated => Ok(respond(
-            200,
-            discovery::AGGREGATED,
-            discovery::aggregated(&registry, true).to_string(),
-        )),
-        Target::Groups if aggregated => Ok(respond(
-            200,
-            discovery::AGGREGATED,
-            discovery::aggregated(&registry, false).to_string(),
-        )),
+        Target::Core if aggregated => {
+            Ok(respond(200, discovery::AGGREGATED, discovery::aggregated(&registry, true).to_string()))
+        }
+        Target::Groups if aggregated => {
+            Ok(respond(200, discovery::AGGREGATED, discovery::aggregated(&registry, false).to_string()))
+        }
         Target::Core => Ok(json(200, &discovery::core())),
         Target::Groups => Ok(json(200, &discovery::groups(&registry))),
         Target::Group(group) => Ok(json(200, &discovery::group(&registry, &group))),
-        Target::Resources(group, version) => Ok(json(
-            200,
-            &discovery::resources(&registry, &group, &version),
-        )),
+        Target::Resources(group, version) => Ok(json(200, &discovery::resources(&registry, &group, &version))),
         Target::Objects(place) => objects(store, &place, call),
     }
 }
@@ -146,43 +132,24 @@ fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bo
     let Some(name) = place.name.as_deref() else {
         return match call.method {
             Method::GET if call.query.flag("watch") => stream(store, place, call),
-            Method::GET => Ok(respond(
-                200,
-                "application/json",
-                read::list(store, place, call)?,
-            )),
-            Method::POST if place.kind.namespaced && place.namespace.is_none() => {
-                Err(ApiError::method_not_allowed())
-            }
+            Method::GET => Ok(respond(200, "application/json", read::list(store, place, call)?)),
+            Method::POST if place.kind.namespaced && place.namespace.is_none() => Err(ApiError::method_not_allowed()),
             Method::POST => Ok(one(201, &*write::create(store, place, call)?)),
             Method::DELETE if place.kind.verbs().contains(&"deletecollection") => {
                 let gone = remove::delete_collection(store, place, call)?;
-                let metadata =
-                    serde_json::json!({"resourceVersion": store.list("", None).1.to_string()});
+                let metadata = serde_json::json!({"resourceVersion": store.list("", None).1.to_string()});
                 let items: Vec<_> = gone.iter().collect();
-                Ok(respond(
-                    200,
-                    "application/json",
-                    read::written(place, form, &metadata, &items)?,
-                ))
+                Ok(respond(200, "application/json", read::written(place, form, &metadata, &items)?))
             }
             _ => Err(ApiError::method_not_allowed()),
         };
     };
     let scale = place.subresource == "scale";
     match call.method {
-        Method::GET if call.query.flag("watch") && place.subresource.is_empty() => {
-            stream(store, place, call)
-        }
+        Method::GET if call.query.flag("watch") && place.subresource.is_empty() => stream(store, place, call),
         Method::GET => {
-            let object = store
-                .get(&place.key(name))
-                .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
-            if scale {
-                Ok(json(200, &patch::scale_of(place, &object)))
-            } else {
-                Ok(one(200, &object))
-            }
+            let object = store.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+            if scale { Ok(json(200, &patch::scale_of(place, &object))) } else { Ok(one(200, &object)) }
         }
         Method::PUT if scale => Ok(json(200, &*patch::put_scale(store, place, call, name)?)),
         Method::PUT => Ok(one(200, &*write::replace(store, place, call, name)?)),
@@ -190,19 +157,14 @@ fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bo
             let (object, made) = patch::patch(store, place, call, name)?;
             Ok(one(if made { 201 } else { 200 }, &object))
         }
-        Method::DELETE if place.subresource.is_empty() => {
-            Ok(one(200, &*remove::delete(store, place, call, name)?))
-        }
+        Method::DELETE if place.subresource.is_empty() => Ok(one(200, &*remove::delete(store, place, call, name)?)),
         _ => Err(ApiError::method_not_allowed()),
     }
 }
 
 fn stream(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Body>, ApiError> {
     let mut response = Response::new(watch::start(store, place, call)?);
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     Ok(response)
 }
 

@@ -32,16 +32,8 @@ pub(crate) struct Cause {
 
 impl Cause {
     pub fn required(field: &str, detail: &str) -> Self {
-        let message = if detail.is_empty() {
-            "Required value".to_owned()
-        } else {
-            format!("Required value: {detail}")
-        };
-        Self {
-            reason: "FieldValueRequired",
-            field: field.to_owned(),
-            message,
-        }
+        let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
+        Self { reason: "FieldValueRequired", field: field.to_owned(), message }
     }
 
     pub fn invalid(field: &str, value: &Value, detail: &str) -> Self {
@@ -55,11 +47,7 @@ impl Cause {
 
 /// `deployments.apps`: how a server names a resource in a message.
 pub(crate) fn qualified(group: &str, plural: &str) -> String {
-    if group.is_empty() {
-        plural.to_owned()
-    } else {
-        format!("{plural}.{group}")
-    }
+    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
 }
 
 fn details(group: &str, kind: &str, name: &str) -> Value {
@@ -75,18 +63,8 @@ fn details(group: &str, kind: &str, name: &str) -> Value {
 }
 
 impl ApiError {
-    pub fn new(
-        code: u16,
-        reason: &'static str,
-        message: impl Into<String>,
-        details: Option<Value>,
-    ) -> Self {
-        Self::Status(Box::new(Failure {
-            code,
-            reason,
-            message: message.into(),
-            details,
-        }))
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>, details: Option<Value>) -> Self {
+        Self::Status(Box::new(Failure { code, reason, message: message.into(), details }))
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -98,12 +76,7 @@ impl ApiError {
     }
 
     pub fn namespace_not_found(name: &str) -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            format!("namespaces {name:?} not found"),
-            Some(details("", "namespaces", name)),
-        )
+        Self::new(404, "NotFound", format!("namespaces {name:?} not found"), Some(details("", "namespaces", name)))
     }
 
     pub fn already_exists(kind: &Kind, name: &str) -> Self {
@@ -112,25 +85,13 @@ impl ApiError {
 
     fn named(code: u16, reason: &'static str, kind: &Kind, name: &str, what: &str) -> Self {
         let message = format!("{} {name:?} {what}", qualified(&kind.group, &kind.plural));
-        Self::new(
-            code,
-            reason,
-            message,
-            Some(details(&kind.group, &kind.plural, name)),
-        )
+        Self::new(code, reason, message, Some(details(&kind.group, &kind.plural, name)))
     }
 
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} {name:?}: {why}",
-            qualified(&kind.group, &kind.plural)
-        );
-        Self::new(
-            409,
-            "Conflict",
-            message,
-            Some(details(&kind.group, &kind.plural, name)),
-        )
+        let message =
+            format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(&kind.group, &kind.plural));
+        Self::new(409, "Conflict", message, Some(details(&kind.group, &kind.plural, name)))
     }
 
     pub fn modified(kind: &Kind, name: &str) -> Self {
@@ -146,10 +107,7 @@ impl ApiError {
         if let Some(causes) = causes {
             about["causes"] = causes;
         }
-        let message = format!(
-            "{} {name:?} is forbidden: {why}",
-            qualified(&kind.group, &kind.plural)
-        );
+        let message = format!("{} {name:?} is forbidden: {why}", qualified(&kind.group, &kind.plural));
         Self::new(403, "Forbidden", message, Some(about))
     }
 
@@ -159,18 +117,13 @@ impl ApiError {
 
     /// `Invalid` for things that are not of a served kind, such as request options.
     pub fn invalid_as(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
-        let lines: Vec<String> = causes
-            .iter()
-            .map(|c| format!("{}: {}", c.field, c.message))
-            .collect();
+        let lines: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         let what = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let listed: Vec<Value> = causes
-            .iter()
-            .map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field}))
-            .collect();
+        let listed: Vec<Value> =
+            causes.iter().map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field})).collect();
         let mut about = details(group, kind, name);
         about["causes"] = Value::Array(listed);
         let message = format!("{} {name:?} is invalid: {what}", qualified(group, kind));
@@ -191,22 +144,12 @@ impl ApiError {
     }
 
     pub fn too_large() -> Self {
-        Self::new(
-            413,
-            "RequestEntityTooLarge",
-            "Request entity too large: limit is 3145728",
-            Some(json!({})),
-        )
+        Self::new(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728", Some(json!({})))
     }
 
     /// The watch cannot start where it is asked to: its past is forgotten.
     pub fn expired(asked: u64, oldest: u64) -> Self {
-        Self::new(
-            410,
-            "Expired",
-            format!("too old resource version: {asked} ({oldest})"),
-            None,
-        )
+        Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"), None)
     }
 
     pub fn internal(message: impl std::fmt::Display) -> Self {

@@ -28,11 +28,7 @@ pub(crate) struct Key {
 
 impl Key {
     pub fn new(resource: &str, namespace: &str, name: &str) -> Self {
-        Self {
-            resource: resource.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Self { resource: resource.into(), namespace: namespace.into(), name: name.into() }
     }
 }
 
@@ -80,22 +76,14 @@ pub(crate) struct Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("version", &*self.latest.borrow())
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("version", &*self.latest.borrow()).finish_non_exhaustive()
     }
 }
 
 impl Store {
     /// A store of what was on disk, or an empty one.
     pub fn new(disk: Option<Disk>, loaded: Option<Loaded>) -> Self {
-        let Loaded {
-            objects: rows,
-            version,
-        } = loaded.unwrap_or(Loaded {
-            objects: Vec::new(),
-            version: 0,
-        });
+        let Loaded { objects: rows, version } = loaded.unwrap_or(Loaded { objects: Vec::new(), version: 0 });
         let mut state = State {
             objects: Objects::new(),
             registry: Arc::default(),
@@ -110,10 +98,7 @@ impl Store {
         }
         state.refresh_registry();
         let (latest, _) = watch::channel(version);
-        Self {
-            state: Mutex::new(state),
-            latest,
-        }
+        Self { state: Mutex::new(state), latest }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,25 +132,13 @@ impl Store {
             return Err(state.forgotten);
         }
         let from = state.ring.partition_point(|event| event.version <= version);
-        Ok((
-            state.ring.range(from..).cloned().collect(),
-            state.version.max(version),
-        ))
+        Ok((state.ring.range(from..).cloned().collect(), state.version.max(version)))
     }
 
     /// Runs a change. What `work` wrote is kept when it succeeds and `dry` is false.
-    pub fn write<T>(
-        &self,
-        dry: bool,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+    pub fn write<T>(&self, dry: bool, work: impl FnOnce(&mut Tx<'_>) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let mut state = self.lock();
-        let mut tx = Tx {
-            state: &state,
-            overlay: HashMap::new(),
-            changes: Vec::new(),
-            dry,
-        };
+        let mut tx = Tx { state: &state, overlay: HashMap::new(), changes: Vec::new(), dry };
         let result = work(&mut tx)?;
         let changes = tx.changes;
         if dry || changes.is_empty() {
@@ -173,11 +146,8 @@ impl Store {
         }
         let version = state.version + changes.len() as u64;
         if let Some(disk) = &state.disk {
-            let rows = changes
-                .iter()
-                .map(|event| (&event.key, (!event.removed).then_some(&*event.new)));
-            disk.write(rows, version)
-                .map_err(|e: SandboxError| ApiError::internal(e))?;
+            let rows = changes.iter().map(|event| (&event.key, (!event.removed).then_some(&*event.new)));
+            disk.write(rows, version).map_err(|e: SandboxError| ApiError::internal(e))?;
         }
         state.keep(changes, version);
         drop(state);
@@ -188,10 +158,7 @@ impl Store {
 
 impl State {
     fn get(&self, key: &Key) -> Option<Arc<Value>> {
-        self.objects
-            .get(&key.resource)?
-            .get(&(Arc::clone(&key.namespace), Arc::clone(&key.name)))
-            .cloned()
+        self.objects.get(&key.resource)?.get(&(Arc::clone(&key.namespace), Arc::clone(&key.name))).cloned()
     }
 
     fn list(&self, resource: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
@@ -214,10 +181,7 @@ impl State {
 
     fn place(&mut self, key: &Key, object: Arc<Value>) {
         for owner in meta::owners(&object) {
-            self.dependents
-                .entry(owner.to_owned())
-                .or_default()
-                .insert(key.clone());
+            self.dependents.entry(owner.to_owned()).or_default().insert(key.clone());
         }
         let objects = self.objects.entry(Arc::clone(&key.resource)).or_default();
         objects.insert((Arc::clone(&key.namespace), Arc::clone(&key.name)), object);
@@ -227,8 +191,7 @@ impl State {
         let Some(objects) = self.objects.get_mut(&key.resource) else {
             return;
         };
-        let Some(object) = objects.remove(&(Arc::clone(&key.namespace), Arc::clone(&key.name)))
-        else {
+        let Some(object) = objects.remove(&(Arc::clone(&key.namespace), Arc::clone(&key.name))) else {
             return;
         };
         for owner in meta::owners(&object) {
@@ -242,9 +205,7 @@ impl State {
     }
 
     fn keep(&mut self, changes: Vec<Event>, version: u64) {
-        let definitions_changed = changes
-            .iter()
-            .any(|event| event.key.resource.as_ref() == CRD_RESOURCE);
+        let definitions_changed = changes.iter().any(|event| event.key.resource.as_ref() == CRD_RESOURCE);
         for event in changes {
             self.unplace(&event.key);
             if !event.removed {
@@ -265,9 +226,7 @@ impl State {
 
     fn refresh_registry(&mut self) {
         let definitions = self.list(CRD_RESOURCE, None);
-        self.registry = Arc::new(Registry::new(
-            definitions.iter().map(|definition| &**definition),
-        ));
+        self.registry = Arc::new(Registry::new(definitions.iter().map(|definition| &**definition)));
     }
 }
 
@@ -291,15 +250,10 @@ impl Tx<'_> {
     pub fn list(&self, resource: &str, namespace: Option<&str>) -> Vec<(Key, Arc<Value>)> {
         let mut found: BTreeMap<Key, Arc<Value>> = BTreeMap::new();
         for object in self.state.list(resource, namespace) {
-            found.insert(
-                Key::new(resource, meta::namespace(&object), meta::name(&object)),
-                object,
-            );
+            found.insert(Key::new(resource, meta::namespace(&object), meta::name(&object)), object);
         }
         for (key, object) in &self.overlay {
-            if key.resource.as_ref() == resource
-                && namespace.is_none_or(|ns| key.namespace.as_ref() == ns)
-            {
+            if key.resource.as_ref() == resource && namespace.is_none_or(|ns| key.namespace.as_ref() == ns) {
                 match object {
                     Some(object) => found.insert(key.clone(), Arc::clone(object)),
                     None => found.remove(key),
@@ -311,13 +265,7 @@ impl Tx<'_> {
 
     /// Keys of the objects that name this UID as an owner.
     pub fn dependents(&self, uid: &str) -> Vec<Key> {
-        self.state
-            .dependents
-            .get(uid)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+        self.state.dependents.get(uid).into_iter().flatten().cloned().collect()
     }
 
     pub fn registry(&self) -> Arc<Registry> {
@@ -340,13 +288,7 @@ impl Tx<'_> {
         };
         let new = Arc::new(object);
         self.overlay.insert(key.clone(), Some(Arc::clone(&new)));
-        self.changes.push(Event {
-            key: key.clone(),
-            version,
-            old,
-            new: Arc::clone(&new),
-            removed: false,
-        });
+        self.changes.push(Event { key: key.clone(), version, old, new: Arc::clone(&new), removed: false });
         new
     }
 
@@ -358,13 +300,7 @@ impl Tx<'_> {
         meta::metadata_mut(&mut last).insert("resourceVersion".into(), version.to_string().into());
         self.overlay.insert(key.clone(), None);
         let new = Arc::new(last);
-        self.changes.push(Event {
-            key: key.clone(),
-            version,
-            old: Some(Arc::clone(&old)),
-            new,
-            removed: true,
-        });
+        self.changes.push(Event { key: key.clone(), version, old: Some(Arc::clone(&old)), new, removed: true });
         Some(old)
     }
 
@@ -380,12 +316,7 @@ mod tests {
 
     fn put(store: &Store, name: &str, dry: bool) -> Result<Arc<Value>, ApiError> {
         let key = Key::new("configmaps", "default", name);
-        store.write(dry, |tx| {
-            Ok(tx.put(
-                &key,
-                json!({"metadata": {"name": name, "namespace": "default"}}),
-            ))
-        })
+        store.write(dry, |tx| Ok(tx.put(&key, json!({"metadata": {"name": name, "namespace": "default"}}))))
     }
 
     #[test]
@@ -399,12 +330,7 @@ mod tests {
         });
         assert!(result.is_err());
         assert!(store.get(&key).is_none());
-        assert_eq!(
-            store
-                .since(0)
-                .map(|(events, version)| (events.len(), version)),
-            Ok((0, 0))
-        );
+        assert_eq!(store.since(0).map(|(events, version)| (events.len(), version)), Ok((0, 0)));
     }
 
     #[test]
@@ -421,11 +347,7 @@ mod tests {
         for n in 0..RING + 3 {
             put(&store, &format!("n{n}"), false).expect("kept");
         }
-        assert_eq!(
-            store.since(2).err(),
-            Some(3),
-            "the three oldest events are gone"
-        );
+        assert_eq!(store.since(2).err(), Some(3), "the three oldest events are gone");
         let (events, version) = store.since(3).expect("still known");
         assert_eq!((events.len(), version), (RING, RING as u64 + 3));
     }
@@ -436,9 +358,7 @@ mod tests {
         for ns in ["a", "ab", "b"] {
             let key = Key::new("configmaps", ns, "x");
             store
-                .write(false, |tx| {
-                    Ok(tx.put(&key, json!({"metadata": {"name": "x", "namespace": ns}})))
-                })
+                .write(false, |tx| Ok(tx.put(&key, json!({"metadata": {"name": "x", "namespace": ns}}))))
                 .expect("kept");
         }
         assert_eq!(store.list("configmaps", Some("a")).0.len(), 1);

@@ -8,12 +8,7 @@ use super::apply::{Lists, strategic_keys};
 const DIRECTIVE: &str = "$patch";
 
 /// The live value with the patch laid over it.
-pub(crate) fn merge(
-    lists: Lists,
-    live: &Value,
-    patch: &Value,
-    path: &[&str],
-) -> Result<Value, String> {
+pub(crate) fn merge(lists: Lists, live: &Value, patch: &Value, path: &[&str]) -> Result<Value, String> {
     let Value::Object(changes) = patch else {
         return Ok(patch.clone());
     };
@@ -22,9 +17,7 @@ pub(crate) fn merge(
         Some("delete") => return Ok(Value::Object(Map::new())),
         Some("merge") | None => {}
         Some(other) => {
-            return Err(format!(
-                "unknown {DIRECTIVE} directive {other:?}, expected replace, delete or merge"
-            ));
+            return Err(format!("unknown {DIRECTIVE} directive {other:?}, expected replace, delete or merge"));
         }
     }
     let mut merged = live.as_object().cloned().unwrap_or_default();
@@ -33,21 +26,14 @@ pub(crate) fn merge(
     }
     for (name, change) in changes {
         if let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(items), Some(gone)) = (
-                merged.get_mut(list).and_then(Value::as_array_mut),
-                change.as_array(),
-            ) {
+            if let (Some(items), Some(gone)) = (merged.get_mut(list).and_then(Value::as_array_mut), change.as_array()) {
                 items.retain(|item| !gone.contains(item));
             }
         }
     }
     for (name, change) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {
         let below = [path, &[name.as_str()]].concat();
-        if change.is_null()
-            || change
-                .get(DIRECTIVE)
-                .is_some_and(|directive| directive == "delete")
-        {
+        if change.is_null() || change.get(DIRECTIVE).is_some_and(|directive| directive == "delete") {
             merged.remove(name);
             continue;
         }
@@ -61,16 +47,9 @@ pub(crate) fn merge(
     Ok(Value::Object(merged))
 }
 
-fn merge_list(
-    lists: Lists,
-    live: &Value,
-    changes: &[Value],
-    path: &[&str],
-) -> Result<Value, String> {
+fn merge_list(lists: Lists, live: &Value, changes: &[Value], path: &[&str]) -> Result<Value, String> {
     let Some(key) = strategic_keys(lists, path) else {
-        return Ok(Value::Array(
-            changes.iter().map(without_directives).collect(),
-        ));
+        return Ok(Value::Array(changes.iter().map(without_directives).collect()));
     };
     if changes.iter().any(|item| item[DIRECTIVE] == "replace") {
         let kept = changes.iter().filter(|item| item[DIRECTIVE].is_null());
@@ -84,9 +63,8 @@ fn merge_list(
             }
             continue;
         }
-        let wanted = change
-            .get(key)
-            .ok_or_else(|| format!("map: {change} does not contain declared merge key: {key}"))?;
+        let wanted =
+            change.get(key).ok_or_else(|| format!("map: {change} does not contain declared merge key: {key}"))?;
         let place = merged.iter().position(|item| item.get(key) == Some(wanted));
         match (place, change[DIRECTIVE] == "delete") {
             (Some(place), true) => {
@@ -103,13 +81,8 @@ fn merge_list(
 fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let kept = map
-                .iter()
-                .filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-            Value::Object(
-                kept.map(|(name, value)| (name.clone(), without_directives(value)))
-                    .collect(),
-            )
+            let kept = map.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_directives(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(without_directives).collect()),
         other => other.clone(),
@@ -124,12 +97,7 @@ mod tests {
 
     fn merged(live: &Value, patch: &Value) -> Result<Value, String> {
         let registry = Registry::new(std::iter::empty());
-        merge(
-            Lists::of(registry.by_resource("pods").expect("built in")),
-            live,
-            patch,
-            &[],
-        )
+        merge(Lists::of(registry.by_resource("pods").expect("built in")), live, patch, &[])
     }
 
     #[test]
@@ -141,26 +109,18 @@ mod tests {
             json!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}, {"name": "c", "image": "3"}])
         );
         let patch = json!({"spec": {"containers": [{"name": "a", "$patch": "delete"}]}});
-        assert_eq!(
-            merged(&live, &patch).expect("merged")["spec"]["containers"],
-            json!([{"name": "b", "image": "1"}])
-        );
+        assert_eq!(merged(&live, &patch).expect("merged")["spec"]["containers"], json!([{"name": "b", "image": "1"}]));
     }
 
     #[test]
     fn an_item_without_its_key_is_refused() {
         let patch = json!({"spec": {"containers": [{"image": "2"}]}});
-        assert!(
-            merged(&json!({}), &patch)
-                .expect_err("refused")
-                .contains("merge key: name")
-        );
+        assert!(merged(&json!({}), &patch).expect_err("refused").contains("merge key: name"));
     }
 
     #[test]
     fn null_removes_and_replace_replaces() {
-        let live =
-            json!({"metadata": {"labels": {"a": "1"}, "finalizers": ["x", "y"]}, "spec": {"a": 1}});
+        let live = json!({"metadata": {"labels": {"a": "1"}, "finalizers": ["x", "y"]}, "spec": {"a": 1}});
         let patch = json!({"metadata": {"labels": {"a": null}, "$deleteFromPrimitiveList/finalizers": ["x"]}, "spec": {"$patch": "replace", "b": 2}});
         assert_eq!(
             merged(&live, &patch).expect("merged"),

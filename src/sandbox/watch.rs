@@ -60,28 +60,15 @@ pub(crate) fn start(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Bo
         fields = format!("metadata.name={name}");
     }
     let selector = Selector::parse(&place.kind, call.query.text("labelSelector"), &fields)?;
-    let view = View {
-        place: place.clone(),
-        resource: place.kind.resource(),
-        selector,
-        form: Form::of(call),
-    };
+    let view = View { place: place.clone(), resource: place.kind.resource(), selector, form: Form::of(call) };
     let bookmarks = call.query.flag("allowWatchBookmarks");
     // Before the list is read, so that no change falls between the two.
     let changes = store.subscribe();
     let asked = read::version_of(call)?;
     let initial = call.query.flag("sendInitialEvents");
-    let (position, first) = if asked == 0 || initial {
-        view.everything(store, initial && bookmarks)
-    } else {
-        (asked, Vec::new())
-    };
-    let seconds = call
-        .query
-        .text("timeoutSeconds")
-        .parse()
-        .map_or(LONGEST, Duration::from_secs)
-        .min(LONGEST);
+    let (position, first) =
+        if asked == 0 || initial { view.everything(store, initial && bookmarks) } else { (asked, Vec::new()) };
+    let seconds = call.query.text("timeoutSeconds").parse().map_or(LONGEST, Duration::from_secs).min(LONGEST);
     let now = Instant::now();
     let watch = Watch {
         store: Arc::clone(store),
@@ -105,15 +92,8 @@ impl View {
     fn everything(&self, store: &Store, end_marked: bool) -> (u64, Vec<u8>) {
         let (objects, version) = store.list(&self.resource, self.place.namespace.as_deref());
         let mut out = Vec::new();
-        for object in objects
-            .iter()
-            .filter(|object| self.selector.matches(object))
-        {
-            line(
-                &mut out,
-                "ADDED",
-                &read::shown(&self.place, self.form, object),
-            );
+        for object in objects.iter().filter(|object| self.selector.matches(object)) {
+            line(&mut out, "ADDED", &read::shown(&self.place, self.form, object));
         }
         if end_marked {
             line(&mut out, "BOOKMARK", &self.bookmark(version, true));
@@ -135,18 +115,11 @@ impl View {
     /// Writes an event as this watch sees it: entering the selection is an addition, leaving it a deletion.
     fn write(&self, out: &mut Vec<u8>, event: &Event) {
         if *event.key.resource != *self.resource
-            || self
-                .place
-                .namespace
-                .as_deref()
-                .is_some_and(|ns| *event.key.namespace != *ns)
+            || self.place.namespace.as_deref().is_some_and(|ns| *event.key.namespace != *ns)
         {
             return;
         }
-        let before = event
-            .old
-            .as_deref()
-            .is_some_and(|old| self.selector.matches(old));
+        let before = event.old.as_deref().is_some_and(|old| self.selector.matches(old));
         let after = !event.removed && self.selector.matches(&event.new);
         let sort = match (before, after) {
             (false, true) => "ADDED",
@@ -157,8 +130,7 @@ impl View {
         if sort == "DELETED" && !event.removed {
             // It only left the selection: the client knew it as it was before, but at this version.
             let mut last = event.old.as_deref().cloned().unwrap_or_default();
-            meta::metadata_mut(&mut last)
-                .insert("resourceVersion".into(), event.version.to_string().into());
+            meta::metadata_mut(&mut last).insert("resourceVersion".into(), event.version.to_string().into());
             line(out, sort, &read::shown(&self.place, self.form, &last));
         } else {
             line(out, sort, &read::shown(&self.place, self.form, &event.new));
@@ -185,11 +157,7 @@ impl Watch {
                 Err(oldest) => {
                     self.ended = true;
                     let mut out = Vec::new();
-                    line(
-                        &mut out,
-                        "ERROR",
-                        &ApiError::expired(self.position, oldest).body(),
-                    );
+                    line(&mut out, "ERROR", &ApiError::expired(self.position, oldest).body());
                     return Some(out);
                 }
                 Ok((events, version)) => {
@@ -203,9 +171,7 @@ impl Watch {
                     }
                 }
             }
-            let until = self
-                .bookmark
-                .map_or(self.deadline, |due| due.min(self.deadline));
+            let until = self.bookmark.map_or(self.deadline, |due| due.min(self.deadline));
             tokio::select! {
                 changed = self.changes.changed() => self.ended = changed.is_err(),
                 () = tokio::time::sleep_until(until) => {

@@ -21,26 +21,15 @@ pub(crate) fn create(store: &Store, place: &Place, call: &Call) -> Result<Arc<Va
 }
 
 /// `PUT` of an object or its status.
-pub(crate) fn replace(
-    store: &Store,
-    place: &Place,
-    call: &Call,
-    name: &str,
-) -> Result<Arc<Value>, ApiError> {
+pub(crate) fn replace(store: &Store, place: &Place, call: &Call, name: &str) -> Result<Arc<Value>, ApiError> {
     let mut object = parsed(place, call)?;
     let dry = call.dry_run("UpdateOptions")?;
     let manager = call.updater(place);
     admit::address_fits(place, &mut object)?;
     store.write(dry, |tx| {
-        let old = tx
-            .get(&place.key(name))
-            .ok_or_else(|| ApiError::not_found(&place.kind, name))?;
+        let old = tx.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
         if place.kind.is_custom() && meta::resource_version(&object).is_empty() {
-            let cause = Cause::invalid(
-                "metadata.resourceVersion",
-                &0.into(),
-                "must be specified for an update",
-            );
+            let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
             return Err(ApiError::invalid(&place.kind, name, &[cause]));
         }
         update(tx, place, &old, object, Some(&manager))
@@ -49,17 +38,9 @@ pub(crate) fn replace(
 
 /// The body as an object of the path's type, in the version that is stored.
 pub(crate) fn parsed(place: &Place, call: &Call) -> Result<Value, ApiError> {
-    let sort = call
-        .content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let sort = call.content_type.split(';').next().unwrap_or_default().trim();
     if !matches!(sort, "" | "application/json" | "application/yaml") {
-        return Err(ApiError::unsupported_media_type(&[
-            "application/json",
-            "application/yaml",
-        ]));
+        return Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"]));
     }
     let mut object = read_body(&call.body)?;
     admit::type_fits(place, &mut object)?;
@@ -72,13 +53,10 @@ pub(crate) fn read_body(body: &[u8]) -> Result<Value, ApiError> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    let text = std::str::from_utf8(body)
-        .map_err(|e| ApiError::bad_request(format!("the body is not text: {e}")))?;
+    let text = std::str::from_utf8(body).map_err(|e| ApiError::bad_request(format!("the body is not text: {e}")))?;
     match serde_yaml::from_str::<Value>(text) {
         Ok(value) if value.is_object() => Ok(value),
-        _ => Err(ApiError::bad_request(format!(
-            "the body could not be read as JSON or YAML: {json}"
-        ))),
+        _ => Err(ApiError::bad_request(format!("the body could not be read as JSON or YAML: {json}"))),
     }
 }
 
@@ -111,12 +89,7 @@ pub(crate) fn insert(
         return Err(ApiError::already_exists(kind, &name));
     }
     if !meta::resource_version(&object).is_empty() {
-        return Err(ApiError::new(
-            500,
-            "",
-            "resourceVersion should not be set on objects to be created",
-            None,
-        ));
+        return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created", None));
     }
     if kind.status
         && let Some(map) = object.as_object_mut()
@@ -125,13 +98,7 @@ pub(crate) fn insert(
     }
     object["apiVersion"] = kind.api_version(&kind.stored).into();
     let metadata = meta::metadata_mut(&mut object);
-    for field in [
-        "selfLink",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "resourceVersion",
-    ] {
+    for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] {
         metadata.remove(field);
     }
     if metadata.get("labels").is_some_and(Value::is_null) {
@@ -164,11 +131,7 @@ pub(crate) fn update(
     let key = place.key(&name);
     check_preconditions(place, old, &new)?;
     if meta::name(&new) != name || meta::namespace(&new) != meta::namespace(old) {
-        let cause = Cause::invalid(
-            "metadata.name",
-            &meta::name(&new).into(),
-            "field is immutable",
-        );
+        let cause = Cause::invalid("metadata.name", &meta::name(&new).into(), "field is immutable");
         return Err(ApiError::invalid(kind, &name, &[cause]));
     }
     separate(place, old, &mut new);
@@ -211,8 +174,7 @@ fn check_preconditions(place: &Place, old: &Value, new: &Value) -> Result<(), Ap
     let name = meta::name(old);
     let (sent, kept) = (meta::uid(new), meta::uid(old));
     if !sent.is_empty() && sent != kept {
-        let why =
-            format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {kept}");
+        let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {kept}");
         return Err(ApiError::conflict(&place.kind, name, &why));
     }
     let sent = meta::resource_version(new);

@@ -31,12 +31,8 @@ impl Step {
         match sort {
             "f" => Some(Self::Field(rest.to_owned())),
             // Through a value, so that keys are sorted and spaced alike however they were written.
-            "k" => serde_json::from_str::<Value>(rest)
-                .ok()
-                .map(|keys| Self::Item(keys.to_string())),
-            "v" => serde_json::from_str::<Value>(rest)
-                .ok()
-                .map(|value| Self::Element(value.to_string())),
+            "k" => serde_json::from_str::<Value>(rest).ok().map(|keys| Self::Item(keys.to_string())),
+            "v" => serde_json::from_str::<Value>(rest).ok().map(|value| Self::Element(value.to_string())),
             "i" => rest.parse().ok().map(Self::Index),
             _ => None,
         }
@@ -51,10 +47,7 @@ impl fmt::Display for Step {
             Self::Index(place) => write!(f, "[{place}]"),
             Self::Item(keys) => {
                 let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                let parts: Vec<String> = keys
-                    .iter()
-                    .map(|(key, value)| format!("{key}={value}"))
-                    .collect();
+                let parts: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 write!(f, "[{}]", parts.join(","))
             }
         }
@@ -70,10 +63,7 @@ pub(super) struct Fields {
 
 impl Fields {
     pub fn leaf() -> Self {
-        Self {
-            owned: true,
-            below: BTreeMap::new(),
-        }
+        Self { owned: true, below: BTreeMap::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -95,25 +85,16 @@ impl Fields {
     }
 
     pub fn minus(&self, other: &Self) -> Self {
-        let mut rest = Self {
-            owned: self.owned && !other.owned,
-            below: BTreeMap::new(),
-        };
+        let mut rest = Self { owned: self.owned && !other.owned, below: BTreeMap::new() };
         for (step, fields) in &self.below {
-            let left = other
-                .below
-                .get(step)
-                .map_or_else(|| fields.clone(), |taken| fields.minus(taken));
+            let left = other.below.get(step).map_or_else(|| fields.clone(), |taken| fields.minus(taken));
             rest.put(step.clone(), left);
         }
         rest
     }
 
     pub fn common(&self, other: &Self) -> Self {
-        let mut both = Self {
-            owned: self.owned && other.owned,
-            below: BTreeMap::new(),
-        };
+        let mut both = Self { owned: self.owned && other.owned, below: BTreeMap::new() };
         for (step, fields) in &self.below {
             if let Some(theirs) = other.below.get(step) {
                 both.put(step.clone(), fields.common(theirs));
@@ -162,10 +143,7 @@ impl Fields {
         let Some(map) = wire.as_object() else {
             return Self::leaf();
         };
-        let mut fields = Self {
-            owned: map.is_empty() || map.contains_key("."),
-            below: BTreeMap::new(),
-        };
+        let mut fields = Self { owned: map.is_empty() || map.contains_key("."), below: BTreeMap::new() };
         for (text, below) in map {
             if let Some(step) = Step::from_wire(text) {
                 fields.below.insert(step, Self::from_wire_below(below));
@@ -203,10 +181,7 @@ mod tests {
     #[test]
     fn sets_are_added_subtracted_and_intersected_place_by_place() {
         let set = |wire: Value| Fields::from_wire(&wire);
-        let (a, b) = (
-            set(json!({"f:x": {"f:a": {}, "f:b": {}}})),
-            set(json!({"f:x": {"f:b": {}}, "f:y": {}})),
-        );
+        let (a, b) = (set(json!({"f:x": {"f:a": {}, "f:b": {}}})), set(json!({"f:x": {"f:b": {}}, "f:y": {}})));
         assert_eq!(a.minus(&b), set(json!({"f:x": {"f:a": {}}})));
         assert_eq!(a.common(&b), set(json!({"f:x": {"f:b": {}}})));
         let mut sum = a.clone();

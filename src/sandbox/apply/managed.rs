@@ -84,9 +84,7 @@ fn entries_of(object: &Value) -> Vec<Entry> {
 
 fn write_entries(object: &mut Value, mut entries: Vec<Entry>) {
     entries.retain(|entry| !entry.fields.is_empty());
-    entries.sort_by(|a, b| {
-        (a.manager.operation, &a.time, &a.manager).cmp(&(b.manager.operation, &b.time, &b.manager))
-    });
+    entries.sort_by(|a, b| (a.manager.operation, &a.time, &a.manager).cmp(&(b.manager.operation, &b.time, &b.manager)));
     let metadata = meta::metadata_mut(object);
     if entries.is_empty() {
         metadata.remove("managedFields");
@@ -95,11 +93,7 @@ fn write_entries(object: &mut Value, mut entries: Vec<Entry>) {
     let list = entries
         .into_iter()
         .map(|entry| {
-            let operation = if entry.manager.operation == Operation::Apply {
-                "Apply"
-            } else {
-                "Update"
-            };
+            let operation = if entry.manager.operation == Operation::Apply { "Apply" } else { "Update" };
             let mut map = Map::new();
             map.insert("manager".into(), entry.manager.name.into());
             map.insert("operation".into(), operation.into());
@@ -158,18 +152,12 @@ pub(crate) fn applied(
     let mut entries = entries_of(live);
     let bare = ownable(config);
     let set = tree::fields_of(lists, &bare, &mut Vec::new(), false);
-    let set = Fields {
-        owned: false,
-        ..set
-    };
+    let set = Fields { owned: false, ..set };
     let mut merged = tree::merge(lists, live, config, &[]);
     let difference = tree::difference(lists, &ownable(live), &ownable(&merged), &[]);
 
     let mut conflicts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in entries
-        .iter_mut()
-        .filter(|entry| !entry.manager.is(manager))
-    {
+    for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
         let disputed = entry.fields.common(&difference.changed);
         if disputed.is_empty() {
             continue;
@@ -177,10 +165,7 @@ pub(crate) fn applied(
         if force {
             entry.fields = entry.fields.minus(&disputed);
         } else {
-            conflicts
-                .entry(entry.manager.shown())
-                .or_default()
-                .extend(disputed.paths());
+            conflicts.entry(entry.manager.shown()).or_default().extend(disputed.paths());
         }
     }
     if !conflicts.is_empty() {
@@ -191,30 +176,18 @@ pub(crate) fn applied(
     if let Some(mine) = mine {
         let dropped = entries[mine].fields.minus(&set);
         let mut kept = set.clone();
-        for (_, entry) in entries
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| *place != mine)
-        {
+        for (_, entry) in entries.iter().enumerate().filter(|(place, _)| *place != mine) {
             kept.add(&entry.fields);
         }
         tree::prune(lists, &mut merged, &dropped, &kept, &[]);
     }
     let gone = tree::difference(lists, &ownable(live), &ownable(&merged), &[]).removed;
-    for entry in entries
-        .iter_mut()
-        .filter(|entry| !entry.manager.is(manager))
-    {
+    for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
         entry.fields = entry.fields.minus(&gone);
     }
-    let entry = Entry {
-        manager: manager.clone(),
-        fields: set,
-        time: meta::now(),
-    };
+    let entry = Entry { manager: manager.clone(), fields: set, time: meta::now() };
     match mine {
-        Some(mine) if entries[mine].fields == entry.fields && entries[mine].manager == *manager => {
-        }
+        Some(mine) if entries[mine].fields == entry.fields && entries[mine].manager == *manager => {}
         Some(mine) => entries[mine] = entry,
         None => entries.push(entry),
     }
@@ -223,10 +196,8 @@ pub(crate) fn applied(
 }
 
 fn conflict(conflicts: &BTreeMap<String, Vec<String>>) -> ApiError {
-    let all: Vec<(&String, &String)> = conflicts
-        .iter()
-        .flat_map(|(who, paths)| paths.iter().map(move |path| (who, path)))
-        .collect();
+    let all: Vec<(&String, &String)> =
+        conflicts.iter().flat_map(|(who, paths)| paths.iter().map(move |path| (who, path))).collect();
     let message = if let [(who, path)] = all.as_slice() {
         format!("Apply failed with 1 conflict: conflict with {who}: {path}")
     } else {
@@ -235,11 +206,7 @@ fn conflict(conflicts: &BTreeMap<String, Vec<String>>) -> ApiError {
             lines.push(format!("conflicts with {who}:"));
             lines.extend(paths.iter().map(|path| format!("- {path}")));
         }
-        format!(
-            "Apply failed with {} conflicts: {}",
-            all.len(),
-            lines.join("\n")
-        )
+        format!("Apply failed with {} conflicts: {}", all.len(), lines.join("\n"))
     };
     let causes: Vec<Value> = all
         .iter()
@@ -252,33 +219,20 @@ fn conflict(conflicts: &BTreeMap<String, Vec<String>>) -> ApiError {
 pub(crate) fn recorded(kind: &Kind, old: &Value, new: &mut Value, manager: &Manager) {
     let lists = Lists::of(kind);
     // A client may reset the entries, or move them to another manager, by sending its own list.
-    let sent = new["metadata"]
-        .get("managedFields")
-        .is_some_and(Value::is_array);
+    let sent = new["metadata"].get("managedFields").is_some_and(Value::is_array);
     let mut entries = entries_of(if sent { new } else { old });
-    let before = if old.is_null() {
-        json!({})
-    } else {
-        ownable(old)
-    };
+    let before = if old.is_null() { json!({}) } else { ownable(old) };
     let difference = tree::difference(lists, &before, &ownable(new), &[]);
     let mut taken = difference.changed.clone();
     taken.add(&difference.removed);
     if !taken.is_empty() {
-        for entry in entries
-            .iter_mut()
-            .filter(|entry| !entry.manager.is(manager))
-        {
+        for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
             entry.fields = entry.fields.minus(&taken);
         }
         let mine = match entries.iter().position(|entry| entry.manager.is(manager)) {
             Some(mine) => mine,
             None => {
-                entries.push(Entry {
-                    manager: manager.clone(),
-                    fields: Fields::default(),
-                    time: String::new(),
-                });
+                entries.push(Entry { manager: manager.clone(), fields: Fields::default(), time: String::new() });
                 entries.len() - 1
             }
         };
@@ -300,19 +254,9 @@ pub(crate) fn surrender(config: &mut Value, status: bool) {
         return;
     };
     if status {
-        map.retain(|field, _| {
-            matches!(
-                field.as_str(),
-                "apiVersion" | "kind" | "metadata" | "status"
-            )
-        });
+        map.retain(|field, _| matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
         if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.retain(|field, _| {
-                matches!(
-                    field.as_str(),
-                    "name" | "namespace" | "uid" | "resourceVersion"
-                )
-            });
+            metadata.retain(|field, _| matches!(field.as_str(), "name" | "namespace" | "uid" | "resourceVersion"));
         }
     } else {
         map.remove("status");
@@ -323,10 +267,7 @@ pub(crate) fn surrender(config: &mut Value, status: bool) {
 pub(crate) fn same_but_times(a: &Value, b: &Value) -> bool {
     fn timeless(object: &Value) -> Value {
         let mut plain = object.clone();
-        if let Some(list) = plain
-            .pointer_mut("/metadata/managedFields")
-            .and_then(Value::as_array_mut)
-        {
+        if let Some(list) = plain.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
             for entry in list.iter_mut().filter_map(Value::as_object_mut) {
                 entry.remove("time");
             }

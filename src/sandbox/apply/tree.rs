@@ -19,10 +19,7 @@ fn step_of(lists: Lists, shape: Shape, item: &Value) -> Step {
         Shape::Keyed(keys) => {
             let mut found = Map::new();
             for key in keys {
-                let value = item
-                    .get(key)
-                    .cloned()
-                    .or_else(|| lists.default_key(key).map(Value::from));
+                let value = item.get(key).cloned().or_else(|| lists.default_key(key).map(Value::from));
                 if let Some(value) = value {
                     found.insert((*key).to_owned(), value);
                 }
@@ -38,17 +35,11 @@ pub(super) fn fields_of(lists: Lists, value: &Value, path: &mut Vec<&str>, open:
     // The path borrows from the value; a fresh vector per level keeps the lifetimes of both apart.
     match value {
         Value::Object(map) if !lists.atomic_map(path) => {
-            let mut fields = Fields {
-                owned: map.is_empty() || (open && lists.is_open_map(path)),
-                ..Fields::default()
-            };
+            let mut fields = Fields { owned: map.is_empty() || (open && lists.is_open_map(path)), ..Fields::default() };
             for (name, child) in map {
                 let mut below = path.clone();
                 below.push(name);
-                fields.put(
-                    Step::Field(name.clone()),
-                    fields_of(lists, child, &mut below, open),
-                );
+                fields.put(Step::Field(name.clone()), fields_of(lists, child, &mut below, open));
             }
             fields
         }
@@ -89,20 +80,13 @@ fn compare(lists: Lists, old: &Value, new: &Value, path: &[&str], found: &mut Di
                 let below = [path, &[name.as_str()]].concat();
                 let step = Step::Field(name.clone());
                 match after.get(name) {
-                    Some(new) => {
-                        nested(found, step, |found| compare(lists, old, new, &below, found))
-                    }
-                    None => found
-                        .removed
-                        .put(step, fields_of(lists, old, &mut below.clone(), true)),
+                    Some(new) => nested(found, step, |found| compare(lists, old, new, &below, found)),
+                    None => found.removed.put(step, fields_of(lists, old, &mut below.clone(), true)),
                 }
             }
             for (name, new) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
                 let mut below = [path, &[name.as_str()]].concat();
-                found.changed.put(
-                    Step::Field(name.clone()),
-                    fields_of(lists, new, &mut below, true),
-                );
+                found.changed.put(Step::Field(name.clone()), fields_of(lists, new, &mut below, true));
             }
         }
         (Value::Array(before), Value::Array(after)) if lists.list(path) != Shape::Atomic => {
@@ -115,18 +99,12 @@ fn compare(lists: Lists, old: &Value, new: &Value, path: &[&str], found: &mut Di
                 fields.owned = true;
                 fields
             };
-            let find = |items: &[Value], step: &Step| {
-                items
-                    .iter()
-                    .find(|item| step_of(lists, shape, item) == *step)
-                    .cloned()
-            };
+            let find =
+                |items: &[Value], step: &Step| items.iter().find(|item| step_of(lists, shape, item) == *step).cloned();
             for old in before {
                 let step = step_of(lists, shape, old);
                 match find(after, &step) {
-                    Some(new) => {
-                        nested(found, step, |found| compare(lists, old, &new, path, found))
-                    }
+                    Some(new) => nested(found, step, |found| compare(lists, old, &new, path, found)),
                     None => found.removed.put(step, whole(old)),
                 }
             }
@@ -138,14 +116,10 @@ fn compare(lists: Lists, old: &Value, new: &Value, path: &[&str], found: &mut Di
             }
         }
         _ => {
-            found
-                .changed
-                .add(&fields_of(lists, new, &mut path.to_vec(), true));
+            found.changed.add(&fields_of(lists, new, &mut path.to_vec(), true));
             found.changed.owned |= !new.is_object() && !new.is_array();
             if old.is_object() || old.is_array() {
-                found
-                    .removed
-                    .add(&fields_of(lists, old, &mut path.to_vec(), true).minus(&found.changed));
+                found.removed.add(&fields_of(lists, old, &mut path.to_vec(), true).minus(&found.changed));
             }
         }
     }
@@ -165,9 +139,7 @@ pub(super) fn merge(lists: Lists, live: &Value, applied: &Value, path: &[&str]) 
             let mut merged = before.clone();
             for (name, value) in after {
                 let below = [path, &[name.as_str()]].concat();
-                let value = before
-                    .get(name)
-                    .map_or_else(|| value.clone(), |live| merge(lists, live, value, &below));
+                let value = before.get(name).map_or_else(|| value.clone(), |live| merge(lists, live, value, &below));
                 merged.insert(name.clone(), value);
             }
             Value::Object(merged)
@@ -177,10 +149,7 @@ pub(super) fn merge(lists: Lists, live: &Value, applied: &Value, path: &[&str]) 
             let mut merged = before.clone();
             for item in after {
                 let step = step_of(lists, shape, item);
-                match merged
-                    .iter_mut()
-                    .find(|live| step_of(lists, shape, live) == step)
-                {
+                match merged.iter_mut().find(|live| step_of(lists, shape, live) == step) {
                     Some(live) => *live = merge(lists, live, item, path),
                     None => merged.push(item.clone()),
                 }
@@ -204,9 +173,7 @@ pub(super) fn prune(lists: Lists, value: &mut Value, drop: &Fields, keep: &Field
                 let kept = keep.below.get(step).unwrap_or(&none);
                 let below = [path, &[name.as_str()]].concat();
                 prune(lists, child, dropped, kept, &below);
-                if kept.is_empty()
-                    && (dropped.owned && dropped.below.is_empty() || is_hollow(child))
-                {
+                if kept.is_empty() && (dropped.owned && dropped.below.is_empty() || is_hollow(child)) {
                     map.remove(name);
                 }
             }

@@ -19,17 +19,9 @@ fn progressing(object: &Value, status: &str, reason: &str, message: &str) -> Val
 
 fn available(object: &Value, yes: bool) -> Value {
     let (status, reason, message) = if yes {
-        (
-            "True",
-            "MinimumReplicasAvailable",
-            "Deployment has minimum availability.",
-        )
+        ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     } else {
-        (
-            "False",
-            "MinimumReplicasUnavailable",
-            "Deployment does not have minimum availability.",
-        )
+        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
     };
     let mut condition = meta::condition(object, "Available", status, reason, message);
     condition["lastUpdateTime"] = condition["lastTransitionTime"].clone();
@@ -57,15 +49,10 @@ impl Simulated for Deployments {
     fn progress(&self, object: &Value) -> Option<Value> {
         let wanted = replicas(object);
         // During a rollout the old replicas go on serving.
-        let serving = object["status"]["readyReplicas"]
-            .as_i64()
-            .unwrap_or_default()
-            .min(wanted);
+        let serving = object["status"]["readyReplicas"].as_i64().unwrap_or_default().min(wanted);
         let message = format!("ReplicaSet for {:?} is progressing.", meta::name(object));
-        let conditions = [
-            available(object, serving == wanted),
-            progressing(object, "True", "ReplicaSetUpdated", &message),
-        ];
+        let conditions =
+            [available(object, serving == wanted), progressing(object, "True", "ReplicaSetUpdated", &message)];
         let counts = [
             ("replicas", wanted),
             ("readyReplicas", serving),
@@ -78,25 +65,13 @@ impl Simulated for Deployments {
     fn settled(&self, _desk: &Desk<'_>, object: &Value, fault: Option<&str>) -> Option<Value> {
         let wanted = replicas(object);
         if let Some(message) = fault {
-            let conditions = [
-                available(object, false),
-                progressing(object, "False", "ProgressDeadlineExceeded", message),
-            ];
-            let counts = [
-                ("replicas", wanted),
-                ("updatedReplicas", wanted),
-                ("unavailableReplicas", wanted),
-            ];
+            let conditions =
+                [available(object, false), progressing(object, "False", "ProgressDeadlineExceeded", message)];
+            let counts = [("replicas", wanted), ("updatedReplicas", wanted), ("unavailableReplicas", wanted)];
             return Some(counted(meta::generation(object), &counts, conditions));
         }
-        let message = format!(
-            "ReplicaSet for {:?} has successfully progressed.",
-            meta::name(object)
-        );
-        let conditions = [
-            available(object, true),
-            progressing(object, "True", "NewReplicaSetAvailable", &message),
-        ];
+        let message = format!("ReplicaSet for {:?} has successfully progressed.", meta::name(object));
+        let conditions = [available(object, true), progressing(object, "True", "NewReplicaSetAvailable", &message)];
         let counts = [
             ("replicas", wanted),
             ("updatedReplicas", wanted),

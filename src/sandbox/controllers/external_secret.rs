@@ -17,9 +17,7 @@ const CLUSTER_STORES: &str = "clustersecretstores.external-secrets.io";
 const LENGTH: usize = 24;
 
 fn target(object: &Value) -> &str {
-    object["spec"]["target"]["name"]
-        .as_str()
-        .unwrap_or_else(|| meta::name(object))
+    object["spec"]["target"]["name"].as_str().unwrap_or_else(|| meta::name(object))
 }
 
 /// Why the store cannot serve this object; `None` when it can.
@@ -30,21 +28,13 @@ fn store_trouble(desk: &Desk<'_>, object: &Value) -> Option<String> {
     let (kind, found) = if cluster {
         ("ClusterSecretStore", desk.get(CLUSTER_STORES, "", name))
     } else {
-        (
-            "SecretStore",
-            desk.get(STORES, meta::namespace(object), name),
-        )
+        ("SecretStore", desk.get(STORES, meta::namespace(object), name))
     };
     let Some(store) = found else {
-        return Some(format!(
-            "could not get {kind} {name:?}: {kind}.external-secrets.io {name:?} not found"
-        ));
+        return Some(format!("could not get {kind} {name:?}: {kind}.external-secrets.io {name:?} not found"));
     };
     let conditions = store["status"]["conditions"].as_array();
-    let not_ready = conditions
-        .into_iter()
-        .flatten()
-        .any(|c| c["type"] == "Ready" && c["status"] == "False");
+    let not_ready = conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "False");
     not_ready.then(|| format!("{kind} {name:?} is not ready"))
 }
 
@@ -52,10 +42,7 @@ fn store_trouble(desk: &Desk<'_>, object: &Value) -> Option<String> {
 fn wanted_keys(object: &Value) -> Vec<String> {
     let spec = &object["spec"];
     let data = spec["data"].as_array().into_iter().flatten();
-    let mut keys: Vec<String> = data
-        .filter_map(|item| item["secretKey"].as_str())
-        .map(str::to_owned)
-        .collect();
+    let mut keys: Vec<String> = data.filter_map(|item| item["secretKey"].as_str()).map(str::to_owned).collect();
     if let Some(template) = spec["target"]["template"]["data"].as_object() {
         keys = template.keys().cloned().collect();
     }
@@ -79,24 +66,17 @@ impl Simulated for ExternalSecrets {
     }
 
     fn settled(&self, desk: &Desk<'_>, object: &Value, fault: Option<&str>) -> Option<Value> {
-        let failed = fault
-            .map(str::to_owned)
-            .or_else(|| store_trouble(desk, object));
+        let failed = fault.map(str::to_owned).or_else(|| store_trouble(desk, object));
         let mut status = object["status"].as_object().cloned().unwrap_or_default();
         if let Some(message) = failed {
-            let condition =
-                meta::condition(object, "Ready", "False", "SecretSyncedError", &message);
+            let condition = meta::condition(object, "Ready", "False", "SecretSyncedError", &message);
             status.insert("conditions".into(), json!([condition]));
             return Some(Value::Object(status));
         }
         // Made here, so that Ready never comes before the Secret.
         desk.apply(secret(object), self.manager());
         let condition = meta::condition(object, "Ready", "True", "SecretSynced", "secret synced");
-        let synced = format!(
-            "{}-{}",
-            meta::generation(object),
-            short_hash(&object["spec"])
-        );
+        let synced = format!("{}-{}", meta::generation(object), short_hash(&object["spec"]));
         if status.get("syncedResourceVersion") != Some(&Value::from(synced.as_str())) {
             status.insert("refreshTime".into(), meta::now().into());
             status.insert("syncedResourceVersion".into(), synced.into());
@@ -112,9 +92,7 @@ impl Simulated for ExternalSecrets {
         }
         // A target Secret that was removed is made again.
         if event.removed && &*event.key.resource == "secrets" {
-            return meta::owners(&event.new)
-                .filter_map(|owner| owned_by(desk, event, owner))
-                .collect();
+            return meta::owners(&event.new).filter_map(|owner| owned_by(desk, event, owner)).collect();
         }
         Vec::new()
     }
@@ -129,16 +107,9 @@ fn owned_by(desk: &Desk<'_>, event: &Event, owner: &str) -> Option<Key> {
 fn secret(object: &Value) -> Value {
     let data: Map<String, Value> = wanted_keys(object)
         .into_iter()
-        .map(|key| {
-            (
-                key,
-                secrets::encode(secrets::stand_in(LENGTH).as_bytes()).into(),
-            )
-        })
+        .map(|key| (key, secrets::encode(secrets::stand_in(LENGTH).as_bytes()).into()))
         .collect();
-    let kind = object["spec"]["target"]["template"]["type"]
-        .as_str()
-        .unwrap_or("Opaque");
+    let kind = object["spec"]["target"]["template"]["type"].as_str().unwrap_or("Opaque");
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": kind, "data": data,
         "metadata": {
@@ -157,8 +128,6 @@ fn short_hash(value: &Value) -> String {
     let sum = value
         .to_string()
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{sum:016x}")
 }

@@ -14,9 +14,7 @@ const NAMESPACE: &str = "helm.toolkit.fluxcd.io/namespace";
 
 /// The namespace that the release's objects go to.
 fn target_namespace(object: &Value) -> &str {
-    object["spec"]["targetNamespace"]
-        .as_str()
-        .unwrap_or_else(|| meta::namespace(object))
+    object["spec"]["targetNamespace"].as_str().unwrap_or_else(|| meta::namespace(object))
 }
 
 fn release_name(object: &Value) -> String {
@@ -35,10 +33,7 @@ fn chart(object: &Value) -> (String, String) {
         .as_str()
         .or_else(|| object["spec"]["chartRef"]["name"].as_str())
         .unwrap_or_else(|| meta::name(object));
-    (
-        name.to_owned(),
-        spec["version"].as_str().unwrap_or("0.1.0").to_owned(),
-    )
+    (name.to_owned(), spec["version"].as_str().unwrap_or("0.1.0").to_owned())
 }
 
 /// A condition with the generation it was seen at.
@@ -54,48 +49,33 @@ fn is_attempted(object: &Value) -> bool {
 
 /// What helm keeps of past revisions, newest first.
 fn history(object: &Value) -> Vec<Value> {
-    object["status"]["history"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default()
+    object["status"]["history"].as_array().cloned().unwrap_or_default()
 }
 
 fn with_new_revision(object: &Value, result: &str) -> Vec<Value> {
     let mut history = history(object);
-    if is_attempted(object)
-        && history
-            .first()
-            .is_some_and(|newest| newest["status"] == result)
-    {
+    if is_attempted(object) && history.first().is_some_and(|newest| newest["status"] == result) {
         return history;
     }
     let (chart_name, chart_version) = chart(object);
-    let version = history
-        .first()
-        .and_then(|newest| newest["version"].as_i64())
-        .unwrap_or_default()
-        + 1;
-    for older in history
-        .iter_mut()
-        .filter(|older| older["status"] == "deployed")
-    {
+    let version = history.first().and_then(|newest| newest["version"].as_i64()).unwrap_or_default() + 1;
+    for older in history.iter_mut().filter(|older| older["status"] == "deployed") {
         older["status"] = "superseded".into();
     }
     let now = meta::now();
-    history.insert(0, json!({
-        "name": release_name(object), "namespace": target_namespace(object), "version": version, "status": result,
-        "chartName": chart_name, "chartVersion": chart_version, "firstDeployed": now, "lastDeployed": now,
-    }));
+    history.insert(
+        0,
+        json!({
+            "name": release_name(object), "namespace": target_namespace(object), "version": version, "status": result,
+            "chartName": chart_name, "chartVersion": chart_version, "firstDeployed": now, "lastDeployed": now,
+        }),
+    );
     history.truncate(5);
     history
 }
 
 fn is_available(desk: &Desk<'_>, object: &Value) -> bool {
-    let deployment = desk.get(
-        "deployments.apps",
-        target_namespace(object),
-        &release_name(object),
-    );
+    let deployment = desk.get("deployments.apps", target_namespace(object), &release_name(object));
     deployment.is_some_and(|deployment| {
         let status = &deployment["status"];
         let wanted = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
@@ -122,11 +102,7 @@ impl Simulated for HelmReleases {
         if is_attempted(object) {
             return None;
         }
-        let action = if history(object).is_empty() {
-            "install"
-        } else {
-            "upgrade"
-        };
+        let action = if history(object).is_empty() { "install" } else { "upgrade" };
         let message = format!("Running '{action}' action with timeout of 5m0s");
         let mut status = json!({
             "observedGeneration": object["status"]["observedGeneration"].as_i64().unwrap_or(-1),
@@ -135,11 +111,7 @@ impl Simulated for HelmReleases {
                 condition(object, "Ready", "Unknown", "Progressing", &message),
             ],
         });
-        for kept in [
-            "history",
-            "lastAttemptedGeneration",
-            "lastHandledReconcileAt",
-        ] {
+        for kept in ["history", "lastAttemptedGeneration", "lastHandledReconcileAt"] {
             if let Some(value) = object["status"].get(kept) {
                 status[kept] = value.clone();
             }
@@ -157,22 +129,13 @@ impl Simulated for HelmReleases {
             "storageNamespace": target_namespace(object),
             "helmChart": format!("{}/{}-{}", meta::namespace(object), meta::namespace(object), meta::name(object)),
         });
-        if let Some(asked) =
-            object["metadata"]["annotations"].get("reconcile.fluxcd.io/requestedAt")
-        {
+        if let Some(asked) = object["metadata"]["annotations"].get("reconcile.fluxcd.io/requestedAt") {
             status["lastHandledReconcileAt"] = asked.clone();
         }
         if fault.is_none() && !is_available(desk, object) {
             return None;
         }
-        let history = with_new_revision(
-            object,
-            if fault.is_some() {
-                "failed"
-            } else {
-                "deployed"
-            },
-        );
+        let history = with_new_revision(object, if fault.is_some() { "failed" } else { "deployed" });
         let newest = &history[0];
         let first = newest["version"] == 1;
         let (action, done, failed) = if first {
@@ -189,11 +152,7 @@ impl Simulated for HelmReleases {
             Some(message) => {
                 let text = format!("Helm {action} failed for {what}: {message}");
                 status["failures"] = 1.into();
-                status[if first {
-                    "installFailures"
-                } else {
-                    "upgradeFailures"
-                }] = 1.into();
+                status[if first { "installFailures" } else { "upgradeFailures" }] = 1.into();
                 json!([
                     condition(object, "Ready", "False", failed, &text),
                     condition(object, "Released", "False", failed, &text),
@@ -222,21 +181,14 @@ impl Simulated for HelmReleases {
         let name = release_name(object);
         let (chart_name, chart_version) = chart(object);
         let values = &object["spec"]["values"];
-        let replicas = values["replicaCount"]
-            .as_i64()
-            .or_else(|| values["replicas"].as_i64())
-            .unwrap_or(1);
+        let replicas = values["replicaCount"].as_i64().or_else(|| values["replicas"].as_i64()).unwrap_or(1);
         let port = values["service"]["port"].as_i64().unwrap_or(80);
-        let image = match (
-            values["image"]["repository"].as_str(),
-            values["image"]["tag"].as_str(),
-        ) {
+        let image = match (values["image"]["repository"].as_str(), values["image"]["tag"].as_str()) {
             (repository, Some(tag)) => format!("{}:{tag}", repository.unwrap_or(&chart_name)),
             (Some(repository), None) => format!("{repository}:{chart_version}"),
             (None, None) => format!("{chart_name}:{chart_version}"),
         };
-        let selector =
-            json!({"app.kubernetes.io/name": chart_name, "app.kubernetes.io/instance": name});
+        let selector = json!({"app.kubernetes.io/name": chart_name, "app.kubernetes.io/instance": name});
         let mut labels = selector.clone();
         labels["app.kubernetes.io/managed-by"] = "Helm".into();
         labels["helm.sh/chart"] = format!("{chart_name}-{chart_version}").into();
@@ -274,9 +226,6 @@ impl Simulated for HelmReleases {
         }
         let labels = &event.new["metadata"]["labels"];
         let named = labels[NAMESPACE].as_str().zip(labels[NAME].as_str());
-        named
-            .map(|(namespace, name)| Key::new(RESOURCE, namespace, name))
-            .into_iter()
-            .collect()
+        named.map(|(namespace, name)| Key::new(RESOURCE, namespace, name)).into_iter().collect()
     }
 }

@@ -18,65 +18,33 @@ fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> +
 
 /// Whether the gateway, and the listener if one is named, is there.
 fn has_parent(desk: &Desk<'_>, route: &Value, parent: &Value) -> bool {
-    let namespace = parent["namespace"]
-        .as_str()
-        .unwrap_or_else(|| meta::namespace(route));
-    let Some(gateway) = desk.get(
-        GATEWAYS,
-        namespace,
-        parent["name"].as_str().unwrap_or_default(),
-    ) else {
+    let namespace = parent["namespace"].as_str().unwrap_or_else(|| meta::namespace(route));
+    let Some(gateway) = desk.get(GATEWAYS, namespace, parent["name"].as_str().unwrap_or_default()) else {
         return false;
     };
     let section = &parent["sectionName"];
     let port = &parent["port"];
     list(&gateway, "listeners").any(|listener| {
-        (section.is_null() || listener["name"] == *section)
-            && (port.is_null() || listener["port"] == *port)
+        (section.is_null() || listener["name"] == *section) && (port.is_null() || listener["port"] == *port)
     })
 }
 
 /// The first backend that is not there, as `namespace/name`.
 fn missing_backend(desk: &Desk<'_>, route: &Value) -> Option<String> {
-    let backends =
-        list(route, "rules").flat_map(|rule| rule["backendRefs"].as_array().into_iter().flatten());
-    backends
-        .filter(|backend| backend["kind"].is_null() || backend["kind"] == "Service")
-        .find_map(|backend| {
-            let namespace = backend["namespace"]
-                .as_str()
-                .unwrap_or_else(|| meta::namespace(route));
-            let name = backend["name"].as_str().unwrap_or_default();
-            desk.get("services", namespace, name)
-                .is_none()
-                .then(|| format!("{namespace}/{name}"))
-        })
+    let backends = list(route, "rules").flat_map(|rule| rule["backendRefs"].as_array().into_iter().flatten());
+    backends.filter(|backend| backend["kind"].is_null() || backend["kind"] == "Service").find_map(|backend| {
+        let namespace = backend["namespace"].as_str().unwrap_or_else(|| meta::namespace(route));
+        let name = backend["name"].as_str().unwrap_or_default();
+        desk.get("services", namespace, name).is_none().then(|| format!("{namespace}/{name}"))
+    })
 }
 
 /// A condition of one parent, its transition time kept when the status is what it was.
-fn condition(
-    route: &Value,
-    parent: &Value,
-    kind: &str,
-    status: &str,
-    reason: &str,
-    message: &str,
-) -> Value {
-    let before = route["status"]["parents"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|entry| entry["parentRef"] == *parent);
-    let conditions = before
-        .map(|entry| entry["conditions"].clone())
-        .unwrap_or_default();
-    let mut condition = meta::condition(
-        &json!({"status": {"conditions": conditions}}),
-        kind,
-        status,
-        reason,
-        message,
-    );
+fn condition(route: &Value, parent: &Value, kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    let before =
+        route["status"]["parents"].as_array().into_iter().flatten().find(|entry| entry["parentRef"] == *parent);
+    let conditions = before.map(|entry| entry["conditions"].clone()).unwrap_or_default();
+    let mut condition = meta::condition(&json!({"status": {"conditions": conditions}}), kind, status, reason, message);
     condition["observedGeneration"] = meta::generation(route).into();
     condition
 }
@@ -103,7 +71,10 @@ impl Simulated for HttpRoutes {
                 } else if has_parent(desk, route, parent) {
                     condition(route, parent, "Accepted", "True", "Accepted", "Route is accepted")
                 } else {
-                    let message = format!("no Gateway or listener matches the parent {}", parent["name"].as_str().unwrap_or_default());
+                    let message = format!(
+                        "no Gateway or listener matches the parent {}",
+                        parent["name"].as_str().unwrap_or_default()
+                    );
                     condition(route, parent, "Accepted", "False", "NoMatchingParent", &message)
                 };
                 let resolved = match &missing {
@@ -111,7 +82,9 @@ impl Simulated for HttpRoutes {
                         let message = format!("Service {backend} not found");
                         condition(route, parent, "ResolvedRefs", "False", "BackendNotFound", &message)
                     }
-                    None => condition(route, parent, "ResolvedRefs", "True", "ResolvedRefs", "All references are resolved"),
+                    None => {
+                        condition(route, parent, "ResolvedRefs", "True", "ResolvedRefs", "All references are resolved")
+                    }
                 };
                 json!({"parentRef": parent, "controllerName": CONTROLLER, "conditions": [accepted, resolved]})
             })

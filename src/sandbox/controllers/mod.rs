@@ -34,29 +34,17 @@ pub struct Timing {
 impl Default for Timing {
     /// Short, and long enough for a person to see progress.
     fn default() -> Self {
-        Self {
-            shortest: Duration::from_millis(300),
-            longest: Duration::from_millis(800),
-        }
+        Self { shortest: Duration::from_millis(300), longest: Duration::from_millis(800) }
     }
 }
 
 impl Timing {
     /// No delay at all, for tests.
-    pub const INSTANT: Self = Self {
-        shortest: Duration::ZERO,
-        longest: Duration::ZERO,
-    };
+    pub const INSTANT: Self = Self { shortest: Duration::ZERO, longest: Duration::ZERO };
 
     fn of(self, key: &Key) -> Duration {
-        let sum = key.to_string().bytes().fold(0_u32, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(byte.into())
-        });
-        self.shortest
-            + self
-                .longest
-                .saturating_sub(self.shortest)
-                .mul_f64(f64::from(sum % 101) / 100.0)
+        let sum = key.to_string().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        self.shortest + self.longest.saturating_sub(self.shortest).mul_f64(f64::from(sum % 101) / 100.0)
     }
 }
 
@@ -73,13 +61,7 @@ trait Controller: Send + Sync {
     fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key>;
 
     /// Looks at an object that may have changed; true when there is something to do after the delay.
-    fn look(
-        &self,
-        desk: &Desk<'_>,
-        key: &Key,
-        object: &Arc<Value>,
-        fault: Option<&FaultHow>,
-    ) -> bool;
+    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) -> bool;
 
     /// Does it.
     fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>);
@@ -123,13 +105,7 @@ impl<T: Simulated> Controller for T {
         Simulated::concerned(self, desk, event)
     }
 
-    fn look(
-        &self,
-        desk: &Desk<'_>,
-        key: &Key,
-        object: &Arc<Value>,
-        fault: Option<&FaultHow>,
-    ) -> bool {
+    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) -> bool {
         if meta::is_terminating(object) || self.suspended(object) {
             return false;
         }
@@ -159,10 +135,7 @@ impl<T: Simulated> Controller for T {
             Some(FaultHow::Fail(message)) => Some(message.as_str()),
             _ => None,
         };
-        if !meta::is_terminating(object)
-            && !self.suspended(object)
-            && fault != Some(&FaultHow::Stall)
-        {
+        if !meta::is_terminating(object) && !self.suspended(object) && fault != Some(&FaultHow::Stall) {
             desk.write_status(key, self.manager(), self.settled(desk, object, message));
         }
     }
@@ -180,10 +153,7 @@ impl Desk<'_> {
     /// Keys of all objects of a kind.
     fn keys(&self, resource: &str) -> Vec<Key> {
         let objects = self.list(resource, None);
-        objects
-            .iter()
-            .map(|object| Key::new(resource, meta::namespace(object), meta::name(object)))
-            .collect()
+        objects.iter().map(|object| Key::new(resource, meta::namespace(object), meta::name(object))).collect()
     }
 
     fn place(&self, resource: &str, namespace: &str, subresource: &str) -> Option<Place> {
@@ -199,9 +169,7 @@ impl Desk<'_> {
 
     /// Writes a status. An object that is gone, or a disk that is full, is met again at the next look.
     fn write_status(&self, key: &Key, manager: &str, status: Option<Value>) {
-        let (Some(status), Some(place)) =
-            (status, self.place(&key.resource, &key.namespace, "status"))
-        else {
+        let (Some(status), Some(place)) = (status, self.place(&key.resource, &key.namespace, "status")) else {
             return;
         };
         let manager = Manager {
@@ -228,8 +196,7 @@ impl Desk<'_> {
     fn apply(&self, config: Value, manager: &str) {
         let registry = self.store.registry();
         let Some(kind) = registry.all().find(|kind| {
-            config["kind"] == kind.kind.as_str()
-                && config["apiVersion"] == kind.api_version(&kind.stored)
+            config["kind"] == kind.kind.as_str() && config["apiVersion"] == kind.api_version(&kind.stored)
         }) else {
             return;
         };
@@ -274,13 +241,7 @@ pub(crate) async fn run(store: Weak<Store>, timing: Timing, faults: Vec<Fault>) 
     ];
     let Some(first) = store.upgrade() else { return };
     let mut changes = first.subscribe();
-    let mut round = Round {
-        controllers,
-        timing,
-        faults,
-        due: HashMap::new(),
-        position: None,
-    };
+    let mut round = Round { controllers, timing, faults, due: HashMap::new(), position: None };
     drop(first);
     loop {
         {
@@ -318,9 +279,7 @@ struct Round {
 impl Round {
     fn take_in(&mut self, store: &Store) {
         let desk = Desk { store };
-        let events = self
-            .position
-            .and_then(|position| store.since(position).ok());
+        let events = self.position.and_then(|position| store.since(position).ok());
         let Some((events, position)) = events else {
             // At the start, or after falling too far behind: everything may have changed.
             self.position = Some(store.list("", None).1);
@@ -336,10 +295,7 @@ impl Round {
             for number in 0..self.controllers.len() {
                 let controller = &self.controllers[number];
                 let mut keys = controller.concerned(&desk, event);
-                if *event.key.resource == *controller.resource()
-                    && !event.removed
-                    && !keys.contains(&event.key)
-                {
+                if *event.key.resource == *controller.resource() && !event.removed && !keys.contains(&event.key) {
                     keys.push(event.key.clone());
                 }
                 for key in keys {
@@ -366,12 +322,8 @@ impl Round {
     fn carry_out(&mut self, store: &Store) -> bool {
         let desk = Desk { store };
         let now = Instant::now();
-        let ready: Vec<(usize, Key)> = self
-            .due
-            .iter()
-            .filter(|(_, when)| **when <= now)
-            .map(|(what, _)| what.clone())
-            .collect();
+        let ready: Vec<(usize, Key)> =
+            self.due.iter().filter(|(_, when)| **when <= now).map(|(what, _)| what.clone()).collect();
         for (number, key) in &ready {
             self.due.remove(&(*number, key.clone()));
             if let Some(object) = store.get(key) {
@@ -386,8 +338,5 @@ impl Round {
 fn fault_of<'a>(faults: &'a [Fault], desk: &Desk<'_>, key: &Key) -> Option<&'a FaultHow> {
     let registry = desk.store.registry();
     let kind = registry.by_resource(&key.resource)?;
-    faults
-        .iter()
-        .find(|fault| fault.hits(kind, &key.namespace, &key.name))
-        .map(|fault| &fault.how)
+    faults.iter().find(|fault| fault.hits(kind, &key.namespace, &key.name)).map(|fault| &fault.how)
 }

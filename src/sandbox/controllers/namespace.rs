@@ -19,23 +19,12 @@ impl Controller for Namespaces {
 
     fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key> {
         // The last object with a finalizer has gone: the namespace can follow.
-        let namespace = desk
-            .get("namespaces", "", &event.key.namespace)
-            .filter(|_| event.removed);
+        let namespace = desk.get("namespaces", "", &event.key.namespace).filter(|_| event.removed);
         let ending = namespace.filter(|namespace| meta::is_terminating(namespace));
-        ending
-            .map(|namespace| Key::new("namespaces", "", meta::name(&namespace)))
-            .into_iter()
-            .collect()
+        ending.map(|namespace| Key::new("namespaces", "", meta::name(&namespace))).into_iter().collect()
     }
 
-    fn look(
-        &self,
-        desk: &Desk<'_>,
-        key: &Key,
-        object: &Arc<Value>,
-        fault: Option<&FaultHow>,
-    ) -> bool {
+    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) -> bool {
         if meta::is_terminating(object) {
             return fault.is_none();
         }
@@ -50,12 +39,7 @@ impl Controller for Namespaces {
 
     fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, _fault: Option<&FaultHow>) {
         if meta::is_terminating(object) {
-            report(
-                key,
-                desk.store
-                    .write(false, |tx| remove::empty_namespace(tx, &key.name))
-                    .map(|_| ()),
-            );
+            report(key, desk.store.write(false, |tx| remove::empty_namespace(tx, &key.name)).map(|_| ()));
         }
     }
 }

@@ -13,15 +13,8 @@ const N: u8 = 8;
 /// Lives in a namespace.
 const NS: u8 = 16;
 
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-    u8,
-);
+type Row =
+    (&'static str, &'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str], u8);
 
 /// Group, version, kind, plural, short names, categories, flags; groups in the order of a server's discovery.
 #[rustfmt::skip]
@@ -78,30 +71,28 @@ const ROWS: &[Row] = &[
 ];
 
 pub(super) fn kinds() -> impl Iterator<Item = Kind> {
-    ROWS.iter().map(
-        |&(group, version, kind, plural, short_names, categories, flags)| {
-            let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
-            Kind {
-                group: group.to_owned(),
-                kind: kind.to_owned(),
-                list_kind: format!("{kind}List"),
-                plural: plural.to_owned(),
-                singular: kind.to_lowercase(),
-                short_names: owned(short_names),
-                categories: owned(categories),
-                namespaced: flags & NS != 0,
-                versions: vec![version.to_owned()],
-                stored: version.to_owned(),
-                status: flags & S != 0,
-                generation: flags & G != 0,
-                scale: (flags & C != 0).then(|| Scale {
-                    spec_replicas: "spec.replicas".into(),
-                    status_replicas: "status.replicas".into(),
-                    selector: None,
-                }),
-                create_only: flags & N != 0,
-                origin: Origin::BuiltIn,
-            }
-        },
-    )
+    ROWS.iter().map(|&(group, version, kind, plural, short_names, categories, flags)| {
+        let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
+        Kind {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            list_kind: format!("{kind}List"),
+            plural: plural.to_owned(),
+            singular: kind.to_lowercase(),
+            short_names: owned(short_names),
+            categories: owned(categories),
+            namespaced: flags & NS != 0,
+            versions: vec![version.to_owned()],
+            stored: version.to_owned(),
+            status: flags & S != 0,
+            generation: flags & G != 0,
+            scale: (flags & C != 0).then(|| Scale {
+                spec_replicas: "spec.replicas".into(),
+                status_replicas: "status.replicas".into(),
+                selector: None,
+            }),
+            create_only: flags & N != 0,
+            origin: Origin::BuiltIn,
+        }
+    })
 }

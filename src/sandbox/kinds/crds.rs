@@ -3,14 +3,7 @@
 use serde_json::{Value, json};
 
 /// Group, kind, plural, short names, served versions (the first is stored), namespaced.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-    bool,
-);
+type Row = (&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str], bool);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

@@ -8,20 +8,12 @@ use super::{Kind, Origin, Scale};
 pub(crate) const CRD_RESOURCE: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
+    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn texts(value: &Value, pointer: &str) -> Vec<String> {
     let items = value.pointer(pointer).and_then(Value::as_array);
-    items
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The kind that a definition serves; `None` when it lacks a name, a plural or a served version.
@@ -30,37 +22,23 @@ pub(super) fn kind_of(definition: &Value) -> Option<Kind> {
     let kind = text(definition, "/spec/names/kind")?;
     let plural = text(definition, "/spec/names/plural")?;
     let all = definition.pointer("/spec/versions")?.as_array()?;
-    let mut versions: Vec<String> = all
-        .iter()
-        .filter(|v| v["served"] == true)
-        .filter_map(|v| v["name"].as_str())
-        .map(str::to_owned)
-        .collect();
+    let mut versions: Vec<String> =
+        all.iter().filter(|v| v["served"] == true).filter_map(|v| v["name"].as_str()).map(str::to_owned).collect();
     versions.sort_by_key(|version| std::cmp::Reverse(priority(version)));
-    let stored = all
-        .iter()
-        .find(|v| v["storage"] == true)
-        .and_then(|v| text(v, "/name"));
+    let stored = all.iter().find(|v| v["storage"] == true).and_then(|v| text(v, "/name"));
     let preferred = versions.first()?.clone();
     Some(Kind {
-        list_kind: text(definition, "/spec/names/listKind")
-            .unwrap_or_else(|| format!("{kind}List")),
+        list_kind: text(definition, "/spec/names/listKind").unwrap_or_else(|| format!("{kind}List")),
         singular: text(definition, "/spec/names/singular").unwrap_or_else(|| kind.to_lowercase()),
         short_names: texts(definition, "/spec/names/shortNames"),
         categories: texts(definition, "/spec/names/categories"),
         namespaced: definition.pointer("/spec/scope").and_then(Value::as_str) == Some("Namespaced"),
         stored: stored.unwrap_or(preferred),
-        status: all
-            .iter()
-            .any(|v| v.pointer("/subresources/status").is_some()),
+        status: all.iter().any(|v| v.pointer("/subresources/status").is_some()),
         generation: true,
         scale: all.iter().find_map(|v| {
             let scale = v.pointer("/subresources/scale")?;
-            let path = |field: &str| {
-                scale[field]
-                    .as_str()
-                    .map(|p| p.trim_start_matches('.').to_owned())
-            };
+            let path = |field: &str| scale[field].as_str().map(|p| p.trim_start_matches('.').to_owned());
             Some(Scale {
                 spec_replicas: path("specReplicasPath")?,
                 status_replicas: path("statusReplicasPath")?,
@@ -84,9 +62,7 @@ pub(super) fn priority(version: &str) -> (u8, u32, u32) {
     };
     for (level, word) in [(2, "beta"), (1, "alpha")] {
         if let Some((major, minor)) = rest.split_once(word) {
-            return digits(major)
-                .zip(digits(minor))
-                .map_or((0, 0, 0), |(major, minor)| (level, major, minor));
+            return digits(major).zip(digits(minor)).map_or((0, 0, 0), |(major, minor)| (level, major, minor));
         }
     }
     digits(rest).map_or((0, 0, 0), |major| (3, major, 0))
@@ -119,11 +95,8 @@ pub(crate) fn establish(definition: &mut Value, now: &str) {
         .filter(|v| v["storage"] == true)
         .map(|v| v["name"].clone())
         .collect();
-    let since = definition
-        .pointer("/status/conditions/0/lastTransitionTime")
-        .and_then(Value::as_str)
-        .unwrap_or(now)
-        .to_owned();
+    let since =
+        definition.pointer("/status/conditions/0/lastTransitionTime").and_then(Value::as_str).unwrap_or(now).to_owned();
     let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since});
     definition["status"] = json!({
         "acceptedNames": accepted,
@@ -143,10 +116,7 @@ mod tests {
     fn stable_versions_are_preferred_over_beta_and_alpha_ones() {
         let mut versions = vec!["v1alpha1", "v1beta2", "v2", "v1beta1", "v10", "odd"];
         versions.sort_by_key(|v| std::cmp::Reverse(priority(v)));
-        assert_eq!(
-            versions,
-            ["v10", "v2", "v1beta2", "v1beta1", "v1alpha1", "odd"]
-        );
+        assert_eq!(versions, ["v10", "v2", "v1beta2", "v1beta1", "v1alpha1", "odd"]);
     }
 
     #[test]

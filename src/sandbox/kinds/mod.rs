@@ -60,11 +60,7 @@ impl Kind {
 
     /// `apps/v1`, or `v1` in the core group.
     pub fn api_version(&self, version: &str) -> String {
-        if self.group.is_empty() {
-            version.to_owned()
-        } else {
-            format!("{}/{version}", self.group)
-        }
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
 
     /// The verbs of the resource itself, in discovery's order.
@@ -72,20 +68,9 @@ impl Kind {
         if self.create_only {
             &["create"]
         } else if self.resource() == "namespaces" {
-            &[
-                "create", "delete", "get", "list", "patch", "update", "watch",
-            ]
+            &["create", "delete", "get", "list", "patch", "update", "watch"]
         } else {
-            &[
-                "create",
-                "delete",
-                "deletecollection",
-                "get",
-                "list",
-                "patch",
-                "update",
-                "watch",
-            ]
+            &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
         }
     }
 
@@ -122,15 +107,12 @@ impl Registry {
             self.groups.push(kind.group.clone());
         }
         // A definition never replaces a built-in kind.
-        self.kinds
-            .entry(kind.resource())
-            .or_insert_with(|| Arc::new(kind));
+        self.kinds.entry(kind.resource()).or_insert_with(|| Arc::new(kind));
     }
 
     /// The kind behind a path's group, version and plural.
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
-        self.by_resource(&qualified(group, plural))
-            .filter(|kind| kind.versions.iter().any(|v| v == version))
+        self.by_resource(&qualified(group, plural)).filter(|kind| kind.versions.iter().any(|v| v == version))
     }
 
     pub fn by_resource(&self, resource: &str) -> Option<&Arc<Kind>> {

@@ -7,10 +7,7 @@ const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/web/httprout
 async fn with_namespace(options: Options) -> Sandbox {
     let sandbox = Sandbox::in_memory(options).expect("opens");
     let (code, _) = sandbox
-        .post(
-            "/api/v1/namespaces",
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}}),
-        )
+        .post("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}}))
         .await;
     assert_eq!(code, 201);
     sandbox
@@ -45,123 +42,55 @@ fn route(gateway: &str) -> Value {
 
 fn parent<'a>(route: &'a Value, kind: &str) -> &'a Value {
     let conditions = route["status"]["parents"][0]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .find(|c| c["type"] == kind)
-        .unwrap_or(&Value::Null)
+    conditions.into_iter().flatten().find(|c| c["type"] == kind).unwrap_or(&Value::Null)
 }
 
 #[tokio::test]
 async fn an_external_secret_gets_its_secret_and_becomes_ready() {
     let sandbox = with_namespace(quick()).await;
-    sandbox
-        .post(SECRETS, external_secret("onepassword-connect"))
-        .await;
-    let ready = sandbox
-        .until(SECRETS, "admin", |object| {
-            condition(object, "Ready")["status"] == "True"
-        })
-        .await;
+    sandbox.post(SECRETS, external_secret("onepassword-connect")).await;
+    let ready = sandbox.until(SECRETS, "admin", |object| condition(object, "Ready")["status"] == "True").await;
     assert_eq!(condition(&ready, "Ready")["reason"], "SecretSynced");
-    assert!(
-        ready["status"]["syncedResourceVersion"]
-            .as_str()
-            .is_some_and(|v| v.starts_with("1-")),
-        "{ready}"
-    );
-    let (code, secret) = sandbox
-        .get("/api/v1/namespaces/web/secrets/admin-login")
-        .await;
+    assert!(ready["status"]["syncedResourceVersion"].as_str().is_some_and(|v| v.starts_with("1-")), "{ready}");
+    let (code, secret) = sandbox.get("/api/v1/namespaces/web/secrets/admin-login").await;
     assert_eq!(code, 200);
-    assert!(
-        secret["data"]["password"]
-            .as_str()
-            .is_some_and(|v| v.len() > 8),
-        "{secret}"
-    );
+    assert!(secret["data"]["password"].as_str().is_some_and(|v| v.len() > 8), "{secret}");
 }
 
 #[tokio::test]
 async fn a_missing_store_is_named_and_its_arrival_mends_the_secret() {
     let sandbox = with_namespace(quick()).await;
     sandbox.post(SECRETS, external_secret("vault")).await;
-    let failed = sandbox
-        .until(SECRETS, "admin", |object| {
-            condition(object, "Ready")["status"] == "False"
-        })
-        .await;
+    let failed = sandbox.until(SECRETS, "admin", |object| condition(object, "Ready")["status"] == "False").await;
     assert_eq!(condition(&failed, "Ready")["reason"], "SecretSyncedError");
-    assert!(
-        condition(&failed, "Ready")["message"]
-            .as_str()
-            .is_some_and(|m| m.contains("vault")),
-        "{failed}"
-    );
+    assert!(condition(&failed, "Ready")["message"].as_str().is_some_and(|m| m.contains("vault")), "{failed}");
     let store = json!({"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": "vault"}, "spec": {}});
-    sandbox
-        .post("/apis/external-secrets.io/v1/clustersecretstores", store)
-        .await;
-    sandbox
-        .until(SECRETS, "admin", |object| {
-            condition(object, "Ready")["status"] == "True"
-        })
-        .await;
+    sandbox.post("/apis/external-secrets.io/v1/clustersecretstores", store).await;
+    sandbox.until(SECRETS, "admin", |object| condition(object, "Ready")["status"] == "True").await;
 }
 
 #[tokio::test]
 async fn a_release_makes_its_workload_and_is_ready_after_it() {
     let sandbox = with_namespace(quick()).await;
     sandbox.post(RELEASES, release()).await;
-    let ready = sandbox
-        .until(RELEASES, "grafana", |object| {
-            condition(object, "Ready")["status"] == "True"
-        })
-        .await;
+    let ready = sandbox.until(RELEASES, "grafana", |object| condition(object, "Ready")["status"] == "True").await;
     assert_eq!(condition(&ready, "Ready")["reason"], "InstallSucceeded");
     assert_eq!(ready["status"]["observedGeneration"], 1);
     assert_eq!(ready["status"]["history"][0]["status"], "deployed");
-    let (_, deployment) = sandbox
-        .get("/apis/apps/v1/namespaces/web/deployments/grafana")
-        .await;
+    let (_, deployment) = sandbox.get("/apis/apps/v1/namespaces/web/deployments/grafana").await;
     assert_eq!(deployment["status"]["readyReplicas"], 1);
-    assert_eq!(
-        condition(&deployment, "Progressing")["reason"],
-        "NewReplicaSetAvailable"
-    );
-    assert_eq!(
-        deployment["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"],
-        "grafana"
-    );
-    sandbox
-        .merge(
-            &format!("{RELEASES}/grafana"),
-            json!({"spec": {"values": {"replicaCount": 3}}}),
-        )
-        .await;
+    assert_eq!(condition(&deployment, "Progressing")["reason"], "NewReplicaSetAvailable");
+    assert_eq!(deployment["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"], "grafana");
+    sandbox.merge(&format!("{RELEASES}/grafana"), json!({"spec": {"values": {"replicaCount": 3}}})).await;
     let upgraded = sandbox
         .until(RELEASES, "grafana", |object| {
-            object["status"]["observedGeneration"] == 2
-                && condition(object, "Ready")["status"] == "True"
+            object["status"]["observedGeneration"] == 2 && condition(object, "Ready")["status"] == "True"
         })
         .await;
     assert_eq!(condition(&upgraded, "Ready")["reason"], "UpgradeSucceeded");
-    assert_eq!(
-        sandbox
-            .get("/apis/apps/v1/namespaces/web/deployments/grafana")
-            .await
-            .1["status"]["readyReplicas"],
-        3
-    );
+    assert_eq!(sandbox.get("/apis/apps/v1/namespaces/web/deployments/grafana").await.1["status"]["readyReplicas"], 3);
     sandbox.delete(&format!("{RELEASES}/grafana")).await;
-    assert_eq!(
-        sandbox
-            .get("/apis/apps/v1/namespaces/web/deployments/grafana")
-            .await
-            .0,
-        404,
-        "uninstalled with it"
-    );
+    assert_eq!(sandbox.get("/apis/apps/v1/namespaces/web/deployments/grafana").await.0, 404, "uninstalled with it");
 }
 
 #[tokio::test]
@@ -171,59 +100,30 @@ async fn a_suspended_release_is_left_alone() {
     body["spec"]["suspend"] = true.into();
     sandbox.post(RELEASES, body).await;
     // A second object, handled after it, shows that the first was looked at.
-    sandbox
-        .post(SECRETS, external_secret("onepassword-connect"))
-        .await;
-    sandbox
-        .until(SECRETS, "admin", |object| {
-            condition(object, "Ready")["status"] == "True"
-        })
-        .await;
-    assert!(
-        sandbox
-            .get(&format!("{RELEASES}/grafana"))
-            .await
-            .1
-            .get("status")
-            .is_none()
-    );
+    sandbox.post(SECRETS, external_secret("onepassword-connect")).await;
+    sandbox.until(SECRETS, "admin", |object| condition(object, "Ready")["status"] == "True").await;
+    assert!(sandbox.get(&format!("{RELEASES}/grafana")).await.1.get("status").is_none());
 }
 
 #[tokio::test]
 async fn a_told_failure_fails_with_its_message_and_a_stall_stays_in_progress() {
-    let fault = |target: &str, how| Fault {
-        target: target.into(),
-        how,
-    };
+    let fault = |target: &str, how| Fault { target: target.into(), how };
     let faults = vec![
-        fault(
-            "HelmRelease/web/grafana",
-            FaultHow::Fail("install retries exhausted".into()),
-        ),
+        fault("HelmRelease/web/grafana", FaultHow::Fail("install retries exhausted".into())),
         fault("HelmRelease/web/slow", FaultHow::Stall),
     ];
     let sandbox = with_namespace(Options { faults, ..quick() }).await;
     sandbox.post(RELEASES, release()).await;
-    let failed = sandbox
-        .until(RELEASES, "grafana", |object| {
-            condition(object, "Ready")["status"] == "False"
-        })
-        .await;
+    let failed = sandbox.until(RELEASES, "grafana", |object| condition(object, "Ready")["status"] == "False").await;
     assert!(
-        condition(&failed, "Ready")["message"]
-            .as_str()
-            .is_some_and(|m| m.contains("install retries exhausted")),
+        condition(&failed, "Ready")["message"].as_str().is_some_and(|m| m.contains("install retries exhausted")),
         "{failed}"
     );
     assert_eq!(condition(&failed, "Stalled")["status"], "True");
     let mut slow = release();
     slow["metadata"]["name"] = "slow".into();
     sandbox.post(RELEASES, slow).await;
-    let stalled = sandbox
-        .until(RELEASES, "slow", |object| {
-            !condition(object, "Ready").is_null()
-        })
-        .await;
+    let stalled = sandbox.until(RELEASES, "slow", |object| !condition(object, "Ready").is_null()).await;
     assert_eq!(condition(&stalled, "Ready")["status"], "Unknown");
 }
 
@@ -231,111 +131,43 @@ async fn a_told_failure_fails_with_its_message_and_a_stall_stays_in_progress() {
 async fn a_route_is_accepted_and_its_backend_is_resolved_when_it_appears() {
     let sandbox = with_namespace(quick()).await;
     sandbox.post(ROUTES, route("shared")).await;
-    let before = sandbox
-        .until(ROUTES, "grafana", |object| {
-            parent(object, "Accepted")["status"] == "True"
-        })
-        .await;
+    let before = sandbox.until(ROUTES, "grafana", |object| parent(object, "Accepted")["status"] == "True").await;
     assert_eq!(parent(&before, "ResolvedRefs")["reason"], "BackendNotFound");
-    assert_eq!(
-        sandbox
-            .answer_http("GET", "grafana.example.com:443", "/api/health")
-            .map(|a| a.0),
-        Some(503)
-    );
+    assert_eq!(sandbox.answer_http("GET", "grafana.example.com:443", "/api/health").map(|a| a.0), Some(503));
     sandbox.post(RELEASES, release()).await;
-    sandbox
-        .until(ROUTES, "grafana", |object| {
-            parent(object, "ResolvedRefs")["status"] == "True"
-        })
-        .await;
-    sandbox
-        .until(RELEASES, "grafana", |object| {
-            condition(object, "Ready")["status"] == "True"
-        })
-        .await;
-    assert_eq!(
-        sandbox
-            .answer_http("GET", "grafana.example.com", "/api/health?x=1")
-            .map(|a| a.0),
-        Some(200)
-    );
-    assert_eq!(
-        sandbox
-            .answer_http("GET", "grafana.example.com", "/apis")
-            .map(|a| a.0),
-        Some(404)
-    );
-    assert_eq!(
-        sandbox.answer_http("GET", "other.example.com", "/api"),
-        None
-    );
+    sandbox.until(ROUTES, "grafana", |object| parent(object, "ResolvedRefs")["status"] == "True").await;
+    sandbox.until(RELEASES, "grafana", |object| condition(object, "Ready")["status"] == "True").await;
+    assert_eq!(sandbox.answer_http("GET", "grafana.example.com", "/api/health?x=1").map(|a| a.0), Some(200));
+    assert_eq!(sandbox.answer_http("GET", "grafana.example.com", "/apis").map(|a| a.0), Some(404));
+    assert_eq!(sandbox.answer_http("GET", "other.example.com", "/api"), None);
 }
 
 #[tokio::test]
 async fn a_route_to_a_missing_gateway_is_not_accepted() {
     let sandbox = with_namespace(quick()).await;
     sandbox.post(ROUTES, route("absent")).await;
-    let refused = sandbox
-        .until(ROUTES, "grafana", |object| {
-            parent(object, "Accepted")["status"] == "False"
-        })
-        .await;
+    let refused = sandbox.until(ROUTES, "grafana", |object| parent(object, "Accepted")["status"] == "False").await;
     assert_eq!(parent(&refused, "Accepted")["reason"], "NoMatchingParent");
-    assert_eq!(
-        sandbox
-            .answer_http("GET", "grafana.example.com", "/api")
-            .map(|a| a.0),
-        Some(404)
-    );
+    assert_eq!(sandbox.answer_http("GET", "grafana.example.com", "/api").map(|a| a.0), Some(404));
 }
 
 #[tokio::test]
 async fn a_deleted_namespace_takes_everything_with_it() {
     let sandbox = with_namespace(quick()).await;
-    sandbox
-        .post(
-            "/api/v1/namespaces/web/configmaps",
-            config_map("plain", json!({})),
-        )
-        .await;
+    sandbox.post("/api/v1/namespaces/web/configmaps", config_map("plain", json!({}))).await;
     let mut held = config_map("held", json!({}));
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);
-    sandbox
-        .post("/api/v1/namespaces/web/configmaps", held)
-        .await;
-    let mut lines = sandbox
-        .watch("/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3Dweb")
-        .await;
+    sandbox.post("/api/v1/namespaces/web/configmaps", held).await;
+    let mut lines = sandbox.watch("/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3Dweb").await;
     assert_eq!(lines.next().await["type"], "ADDED");
     let (code, ending) = sandbox.delete("/api/v1/namespaces/web").await;
-    assert_eq!(
-        (code, &ending["status"]["phase"]),
-        (200, &json!("Terminating"))
-    );
-    let (code, body) = sandbox
-        .post(
-            "/api/v1/namespaces/web/configmaps",
-            config_map("late", json!({})),
-        )
-        .await;
-    assert!(
-        code == 403 && body["details"]["causes"][0]["reason"] == "NamespaceTerminating",
-        "{code} {body}"
-    );
+    assert_eq!((code, &ending["status"]["phase"]), (200, &json!("Terminating")));
+    let (code, body) = sandbox.post("/api/v1/namespaces/web/configmaps", config_map("late", json!({}))).await;
+    assert!(code == 403 && body["details"]["causes"][0]["reason"] == "NamespaceTerminating", "{code} {body}");
     let maps = "/api/v1/namespaces/web/configmaps";
-    sandbox
-        .until(maps, "held", |object| {
-            object["metadata"]["deletionTimestamp"].is_string()
-        })
-        .await;
+    sandbox.until(maps, "held", |object| object["metadata"]["deletionTimestamp"].is_string()).await;
     assert_eq!(sandbox.get(&format!("{maps}/plain")).await.0, 404);
-    sandbox
-        .merge(
-            &format!("{maps}/held"),
-            json!({"metadata": {"finalizers": null}}),
-        )
-        .await;
+    sandbox.merge(&format!("{maps}/held"), json!({"metadata": {"finalizers": null}})).await;
     loop {
         if lines.next().await["type"] == "DELETED" {
             break;
@@ -348,27 +180,11 @@ async fn a_deleted_namespace_takes_everything_with_it() {
 
 #[tokio::test]
 async fn a_person_sees_progress_before_ready() {
-    let sandbox = with_namespace(Options {
-        timing: Timing::default(),
-        ..Options::default()
-    })
-    .await;
+    let sandbox = with_namespace(Options { timing: Timing::default(), ..Options::default() }).await;
     let started = tokio::time::Instant::now();
     sandbox.post(RELEASES, release()).await;
-    let working = sandbox
-        .until(RELEASES, "grafana", |object| {
-            !condition(object, "Ready").is_null()
-        })
-        .await;
+    let working = sandbox.until(RELEASES, "grafana", |object| !condition(object, "Ready").is_null()).await;
     assert_eq!(condition(&working, "Reconciling")["status"], "True");
-    sandbox
-        .until(RELEASES, "grafana", |object| {
-            condition(object, "Ready")["status"] == "True"
-        })
-        .await;
-    assert!(
-        started.elapsed() >= Duration::from_millis(300),
-        "{:?}",
-        started.elapsed()
-    );
+    sandbox.until(RELEASES, "grafana", |object| condition(object, "Ready")["status"] == "True").await;
+    assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
 }

@@ -7,10 +7,7 @@ use super::*;
 const VICTIM: &str = "RUNBOOK_TEST_SANDBOX_VICTIM";
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 #[test]
@@ -25,10 +22,7 @@ fn the_state_and_the_identity_last_from_one_opening_to_the_next() {
     runtime().block_on(async {
         let sandbox = Sandbox::open(&path, quick()).expect("opens again");
         assert_eq!(sandbox.uid(), uid);
-        assert_eq!(
-            sandbox.get(&format!("{MAPS}/a")).await.1["data"],
-            json!({"k": "v"})
-        );
+        assert_eq!(sandbox.get(&format!("{MAPS}/a")).await.1["data"], json!({"k": "v"}));
     });
 }
 
@@ -40,28 +34,16 @@ fn unfinished_work_is_taken_up_again() {
     let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": []}}}});
     runtime().block_on(async {
-        let slow = Options {
-            timing: Timing {
-                shortest: PATIENCE * 9,
-                longest: PATIENCE * 9,
-            },
-            ..Options::default()
-        };
+        let slow = Options { timing: Timing { shortest: PATIENCE * 9, longest: PATIENCE * 9 }, ..Options::default() };
         let sandbox = Sandbox::open(&path, slow).expect("opens");
         sandbox.post(collection, body).await;
         sandbox
-            .until(collection, "web", |object| {
-                condition(object, "Progressing")["reason"] == "ReplicaSetUpdated"
-            })
+            .until(collection, "web", |object| condition(object, "Progressing")["reason"] == "ReplicaSetUpdated")
             .await;
     });
     runtime().block_on(async {
         let sandbox = Sandbox::open(&path, quick()).expect("opens again");
-        sandbox
-            .until(collection, "web", |object| {
-                object["status"]["readyReplicas"] == 1
-            })
-            .await;
+        sandbox.until(collection, "web", |object| object["status"]["readyReplicas"] == 1).await;
     });
 }
 
@@ -74,11 +56,7 @@ fn a_secret_is_kept_on_disk_as_a_stand_in_only() {
     runtime().block_on(async {
         let sandbox = Sandbox::open(&path, quick()).expect("opens");
         let (_, made) = sandbox.post(collection, secret).await;
-        assert_eq!(
-            made["data"]["password"],
-            secrets::encode(b"canary-31415"),
-            "this process still knows it"
-        );
+        assert_eq!(made["data"]["password"], secrets::encode(b"canary-31415"), "this process still knows it");
     });
     let bytes = std::fs::read(&path).expect("readable");
     let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
@@ -86,11 +64,7 @@ fn a_secret_is_kept_on_disk_as_a_stand_in_only() {
     runtime().block_on(async {
         let sandbox = Sandbox::open(&path, quick()).expect("opens again");
         let (_, kept) = sandbox.get(&format!("{collection}/s")).await;
-        assert_eq!(
-            kept["data"]["password"],
-            secrets::encode(b"stand-in-sta"),
-            "as long as the value was"
-        );
+        assert_eq!(kept["data"]["password"], secrets::encode(b"stand-in-sta"), "as long as the value was");
     });
 }
 
@@ -104,12 +78,7 @@ fn victim_of_the_kill_test() {
     runtime().block_on(async {
         let sandbox = Sandbox::open(&path, quick()).expect("opens");
         for n in 0_u64.. {
-            let (code, body) = sandbox
-                .post(
-                    MAPS,
-                    config_map(&format!("m{n}"), json!({"n": n.to_string()})),
-                )
-                .await;
+            let (code, body) = sandbox.post(MAPS, config_map(&format!("m{n}"), json!({"n": n.to_string()}))).await;
             assert!(code == 201 || body["reason"] == "AlreadyExists", "{body}");
             println!("\nacknowledged {n}");
         }
@@ -122,12 +91,7 @@ fn every_answered_write_survives_kill_9() {
     let path = folder.path().join("state");
     for wanted in [40_u64, 90, 150] {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args([
-                "--exact",
-                "sandbox::tests::durable::victim_of_the_kill_test",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args(["--exact", "sandbox::tests::durable::victim_of_the_kill_test", "--nocapture", "--test-threads=1"])
             .env(VICTIM, &path)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -136,10 +100,7 @@ fn every_answered_write_survives_kill_9() {
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut last = None;
         for line in lines.map_while(Result::ok) {
-            if let Some(n) = line
-                .strip_prefix("acknowledged ")
-                .and_then(|n| n.parse::<u64>().ok())
-            {
+            if let Some(n) = line.strip_prefix("acknowledged ").and_then(|n| n.parse::<u64>().ok()) {
                 last = Some(n);
                 if n >= wanted {
                     break;
@@ -160,10 +121,7 @@ fn every_answered_write_survives_kill_9() {
                 .filter_map(|item| item["metadata"]["name"].as_str())
                 .collect();
             for n in 0..=last {
-                assert!(
-                    names.contains(format!("m{n}").as_str()),
-                    "m{n} of {last} is lost"
-                );
+                assert!(names.contains(format!("m{n}").as_str()), "m{n} of {last} is lost");
             }
         });
     }
