@@ -1,3 +1,38 @@
 //! The playbook language: engine and limits, declarations, natives, observations, diagnostics. rhai only here.
 //! `declare` runs a script and gives a plan with its closures; `evaluate` and `call` run one closure later.
 //! A script declares; nothing has an effect until the runner calls a closure.
+
+mod call;
+mod closure;
+mod declare;
+mod declared;
+mod digest;
+mod engine;
+mod error;
+pub mod excerpt;
+mod facts;
+mod guard;
+mod hints;
+mod library;
+mod names;
+pub mod natives;
+mod resolver;
+mod secret;
+mod sources;
+pub mod stdlib;
+pub(crate) mod suggest;
+#[cfg(test)]
+mod tests;
+mod text;
+mod usage;
+mod value;
+mod walk;
+
+pub use call::{Before, Call, Mode, Outputs};
+pub use declare::{Answer, Discover};
+pub use declared::{Declared, Secrets, Setting, declare};
+pub use error::{ErrorKind, ScriptError};
+pub use facts::{Facts, Import, Site, Within};
+pub use guard::{Cancelled, Printer};
+pub use names::Names;
+pub use sources::{SourceError, Sources, Texts};

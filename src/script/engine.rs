@@ -1,0 +1,158 @@
+use std::sync::{Arc, OnceLock};
+
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, NativeCallContext, OptimizationLevel,
+    Position, Shared, Token,
+};
+
+use super::{
+    declare, error, guard, natives,
+    error::{ErrorKind, ScriptError},
+    library::Library,
+    resolver::Resolver,
+    secret,
+};
+
+/// The longest text that a script may make.
+const TEXT: usize = 16 << 20;
+/// The most entries of an array.
+const ENTRIES: usize = 1_000_000;
+/// The most entries of a map.
+const KEYS: usize = 100_000;
+/// How deep an expression may be nested; long builder chains are deep.
+const EXPRESSION: usize = 256;
+/// How deep functions may call each other.
+const CALLS: usize = 64;
+/// The most modules that one playbook may import.
+const MODULES: usize = 200;
+/// The most functions in one script, closures included.
+const FUNCTIONS: usize = 2_000;
+/// The most variables at one time.
+const VARIABLES: usize = 10_000;
+
+/// An engine for one declaration and the calls of its closures. `tag` is what natives see while the plan is declared.
+pub(super) fn build(library: &Arc<Library>, tag: Dynamic) -> Engine {
+    let mut engine = bare();
+    engine
+        .set_max_string_size(TEXT)
+        .set_max_array_size(ENTRIES)
+        .set_max_map_size(KEYS)
+        .set_max_call_levels(CALLS)
+        .set_max_modules(MODULES)
+        .set_max_functions(FUNCTIONS)
+        .set_max_variables(VARIABLES)
+        .set_max_operations(0); // cancel and deadline bound a script, not a number of operations
+    engine.set_strict_variables(true);
+    engine.on_progress(guard::progress);
+    // `print` has a native of its own, which knows its position
+    engine.on_print(|_| ());
+    engine.on_debug(|text, source, position| {
+        guard::print(&error::place(source.unwrap_or_default(), position), text);
+    });
+    engine.set_module_resolver(Resolver::new(library.clone()));
+    engine.register_global_module(language());
+    secret::register(&mut engine);
+    engine.register_global_module(declare::module());
+    for (name, module) in natives::modules() {
+        engine.register_static_module(name, module);
+    }
+    engine.set_default_tag(tag);
+    engine
+}
+
+/// An engine that only reads: the language's tokens and nothing to call.
+pub(super) fn bare() -> Engine {
+    let mut engine = Engine::new();
+    engine
+        .set_optimization_level(OptimizationLevel::None) // others run natives while compiling and hide code from check
+        .set_fast_operators(false) // comparisons are observed
+        .set_max_expr_depths(EXPRESSION, EXPRESSION)
+        .disable_symbol("eval");
+    #[allow(deprecated, reason = "it is not deprecated but marked as volatile; the version is pinned")]
+    engine.on_parse_token(|token, _, _| word(token));
+    engine
+}
+
+/// Words that the engine reserves for itself and playbooks need as names: Argo CD's `status.sync`, `.default(…)`.
+fn word(token: Token) -> Token {
+    const FREED: [&str; 28] = [
+        "async", "await", "case", "default", "exit", "go", "goto", "is", "match", "module", "new", "nil", "null",
+        "package", "protected", "public", "shared", "spawn", "static", "super", "sync", "thread", "use", "var", "void",
+        "with", "yield", "until",
+    ];
+    match token {
+        Token::Reserved(name) if FREED.contains(&name.as_str()) => Token::Identifier(name),
+        // a missing field carries its path through `.` and `[`; `?.` would lose it
+        Token::Elvis => Token::Period,
+        Token::QuestionBracket => Token::LeftBracket,
+        token => token,
+    }
+}
+
+/// What the language itself adds and takes away, built once.
+fn language() -> Shared<Module> {
+    static MODULE: OnceLock<Shared<Module>> = OnceLock::new();
+    MODULE
+        .get_or_init(|| {
+            let mut module = Module::new();
+            FuncRegistration::new("print").set_into_module(&mut module, print);
+            let off = |name: &'static str, instead: &'static str| {
+                move |context: &NativeCallContext| -> Box<EvalAltResult> {
+                    ScriptError::new(ErrorKind::Name, format!("`{name}` is not part of the playbook language"))
+                        .at(here(context))
+                        .help(instead)
+                        .raise()
+                }
+            };
+            type Nothing = Result<(), Box<EvalAltResult>>;
+            let timestamp = off("timestamp", "write `time::now()`");
+            let sleep = off("sleep", "write a verify with `.within(\"2m\")`: it waits until something is so");
+            let exit = off("exit", "write `return` in a closure, or `throw \"why\"` to fail");
+            FuncRegistration::new("timestamp")
+                .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing { Err(timestamp(&context)) });
+            FuncRegistration::new("sleep").set_into_module(
+                &mut module,
+                move |context: NativeCallContext, _: Dynamic| -> Nothing { Err(sleep(&context)) },
+            );
+            FuncRegistration::new("exit")
+                .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing { Err(exit(&context)) });
+            FuncRegistration::new("exit").set_into_module(
+                &mut module,
+                move |context: NativeCallContext, _: Dynamic| -> Nothing { Err(exit(&context)) },
+            );
+            FuncRegistration::new("any").set_into_module(&mut module, any);
+            module.build_index();
+            module.into()
+        })
+        .clone()
+}
+
+fn print(context: NativeCallContext, value: Dynamic) -> Result<ImmutableString, Box<EvalAltResult>> {
+    let text = match value.clone().into_immutable_string() {
+        Ok(text) => text,
+        // through the engine, so that a secret inside refuses
+        Err(_) => context.call_fn::<ImmutableString>("to_string", (value,))?,
+    };
+    guard::print(&here(&context), &text);
+    Ok(text)
+}
+
+/// Other languages say `any` where the engine says `some`.
+fn any(context: NativeCallContext, list: &mut rhai::Array, holds: rhai::FnPtr) -> Result<bool, Box<EvalAltResult>> {
+    for item in list.iter() {
+        if holds.call_within_context::<bool>(&context, (item.clone(),))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Where a native was called.
+pub(super) fn here(context: &NativeCallContext) -> crate::model::Place {
+    error::place(context.call_source().unwrap_or_default(), context.call_position())
+}
+
+/// Where something stands, for those who have a position but no context.
+pub(super) fn nowhere() -> Position {
+    Position::NONE
+}

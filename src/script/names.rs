@@ -1,0 +1,68 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::Engine;
+
+use super::library::Library;
+
+/// The functions and methods that a playbook may call, with how many arguments each takes.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Functions without a module, methods included, by name; a method's receiver counts as an argument.
+    pub plain: BTreeMap<String, BTreeSet<usize>>,
+    /// Functions of the native modules, by module and name.
+    pub modules: BTreeMap<String, BTreeMap<String, BTreeSet<usize>>>,
+}
+
+impl Names {
+    /// Everything that the engine and the loaded scripts define.
+    pub(super) fn of(engine: &Engine, library: &Library) -> Self {
+        let mut names = Self::default();
+        let found = engine.collect_fn_metadata(
+            None,
+            |info| {
+                let metadata = info.metadata;
+                Some((info.namespace.to_string(), metadata.name.to_string(), metadata.num_params))
+            },
+            true,
+        );
+        for (module, name, count) in found {
+            names.add(&module, &name, count);
+        }
+        for script in library.scripts() {
+            for (_, _, name, count, _) in script.ast.shared_lib().iter_script_fn_info() {
+                if !name.starts_with("anon$") {
+                    names.add("", name, count);
+                }
+            }
+        }
+        // keywords that look like functions
+        for (name, counts) in [
+            ("print", &[1][..]),
+            ("debug", &[0, 1]),
+            ("type_of", &[1]),
+            ("Fn", &[1]),
+            ("call", &[1, 2, 3, 4, 5, 6]),
+            ("curry", &[2, 3, 4, 5, 6]),
+            ("is_def_var", &[1]),
+            ("is_def_fn", &[2, 3]),
+            ("is_shared", &[1]),
+        ] {
+            for count in counts {
+                names.add("", name, *count);
+            }
+        }
+        names
+    }
+
+    fn add(&mut self, module: &str, name: &str, count: usize) {
+        let functions = if module.is_empty() { &mut self.plain } else { self.modules.entry(module.into()).or_default() };
+        functions.entry(name.into()).or_default().insert(count);
+    }
+
+    /// Names that a person would write: no operators, getters or internals.
+    pub fn written(&self) -> impl Iterator<Item = &str> {
+        self.plain.keys().map(String::as_str).filter(|name| {
+            name.starts_with(|c: char| c.is_alphabetic() || c == '_') && !name.contains('$')
+        })
+    }
+}
