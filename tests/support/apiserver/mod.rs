@@ -113,7 +113,12 @@ impl Clusters {
         self.named("main")
     }
 
-    /// Both, all.
+    /// [`Cluster::crds`] on each of them.
+    pub fn crds(&self, projects: &[&str]) -> Option<()> {
+        self.iter().try_for_each(|c| c.crds(projects))
+    }
+
+    /// Each of them, in the order they were named.
     pub fn iter(&self) -> impl Iterator<Item = &Cluster> {
         self.clusters.iter()
     }
