@@ -3,7 +3,10 @@ use std::{any::Any, sync::Arc, time::Instant};
 use rhai::{Dynamic, NativeCallContext};
 use serde_json::Value;
 
-use super::{ScriptError, guard::{Cancelled, Printer}};
+use super::{
+    ScriptError,
+    guard::{Cancelled, Printer},
+};
 use crate::model::{Body, StepId};
 
 /// What a native may do where it is called.

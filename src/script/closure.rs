@@ -69,7 +69,9 @@ pub(super) fn arity(context: &NativeCallContext, library: &Library, pointer: &Fn
     }
     let mut counts: Vec<usize> = context
         .iter_namespaces()
-        .flat_map(|module| module.iter_script_fn_info().map(|(_, _, name, count, _)| (name.to_string(), count)).collect::<Vec<_>>())
+        .flat_map(|module| {
+            module.iter_script_fn_info().map(|(_, _, name, count, _)| (name.to_string(), count)).collect::<Vec<_>>()
+        })
         .filter(|(name, _)| name == pointer.fn_name())
         .map(|(_, count)| count.saturating_sub(bound))
         .collect();

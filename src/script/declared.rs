@@ -12,8 +12,7 @@ use super::{
     Call, ErrorKind, ScriptError, Sources,
     closure::Closure,
     declare::{DeclarationTag, Declaring, Discover},
-    digest, engine,
-    error,
+    digest, engine, error,
     facts::{self, Facts},
     guard::{Cancelled, Guard},
     hints,
@@ -231,7 +230,10 @@ impl Declared {
 
     fn closure(&self, body: &Body) -> Result<&Closure, ScriptError> {
         self.inner.closures.get(body).ok_or_else(|| {
-            ScriptError::new(ErrorKind::Declaration, format!("the playbook has no closure for {}", Call::new(body.clone()).words()))
+            ScriptError::new(
+                ErrorKind::Declaration,
+                format!("the playbook has no closure for {}", Call::new(body.clone()).words()),
+            )
         })
     }
 }
@@ -281,4 +283,3 @@ pub(super) fn to_result(value: &Dynamic, place: &Place) -> Result<Value, ScriptE
             .help("end the closure with the value that later steps need, or with `()`")
     })
 }
-

@@ -6,9 +6,11 @@ use rhai::{
 };
 
 use super::{
-    declare, error, guard, natives,
+    declare, error,
     error::{ErrorKind, ScriptError},
+    guard,
     library::Library,
+    natives,
     resolver::Resolver,
     secret,
 };
@@ -76,9 +78,34 @@ pub(super) fn bare() -> Engine {
 /// Words that the engine reserves for itself and playbooks need as names: Argo CD's `status.sync`, `.default(…)`.
 fn word(token: Token) -> Token {
     const FREED: [&str; 28] = [
-        "async", "await", "case", "default", "exit", "go", "goto", "is", "match", "module", "new", "nil", "null",
-        "package", "protected", "public", "shared", "spawn", "static", "super", "sync", "thread", "use", "var", "void",
-        "with", "yield", "until",
+        "async",
+        "await",
+        "case",
+        "default",
+        "exit",
+        "go",
+        "goto",
+        "is",
+        "match",
+        "module",
+        "new",
+        "nil",
+        "null",
+        "package",
+        "protected",
+        "public",
+        "shared",
+        "spawn",
+        "static",
+        "super",
+        "sync",
+        "thread",
+        "use",
+        "var",
+        "void",
+        "with",
+        "yield",
+        "until",
     ];
     match token {
         Token::Reserved(name) if FREED.contains(&name.as_str()) => Token::Identifier(name),
@@ -109,17 +136,19 @@ fn language() -> Shared<Module> {
             let sleep = off("sleep", "write a verify with `.within(\"2m\")`: it waits until something is so");
             let exit = off("exit", "write `return` in a closure, or `throw \"why\"` to fail");
             FuncRegistration::new("timestamp")
-                .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing { Err(timestamp(&context)) });
-            FuncRegistration::new("sleep").set_into_module(
-                &mut module,
-                move |context: NativeCallContext, _: Dynamic| -> Nothing { Err(sleep(&context)) },
-            );
+                .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing {
+                    Err(timestamp(&context))
+                });
+            FuncRegistration::new("sleep")
+                .set_into_module(&mut module, move |context: NativeCallContext, _: Dynamic| -> Nothing {
+                    Err(sleep(&context))
+                });
             FuncRegistration::new("exit")
                 .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing { Err(exit(&context)) });
-            FuncRegistration::new("exit").set_into_module(
-                &mut module,
-                move |context: NativeCallContext, _: Dynamic| -> Nothing { Err(exit(&context)) },
-            );
+            FuncRegistration::new("exit")
+                .set_into_module(&mut module, move |context: NativeCallContext, _: Dynamic| -> Nothing {
+                    Err(exit(&context))
+                });
             FuncRegistration::new("any").set_into_module(&mut module, any);
             module.build_index();
             module.into()

@@ -150,11 +150,7 @@ pub(super) fn from_engine(error: &EvalAltResult, file: &str) -> ScriptError {
     let mut found = describe(inner);
     if found.place.is_none() {
         let position = inner.position();
-        found.place = if position.is_none() {
-            trail.first().cloned()
-        } else {
-            Some(place(&file, position))
-        };
+        found.place = if position.is_none() { trail.first().cloned() } else { Some(place(&file, position)) };
     }
     trail.retain(|step| found.place.as_ref() != Some(step) && step.line > 0);
     trail.dedup();
@@ -194,7 +190,9 @@ fn describe(error: &EvalAltResult) -> ScriptError {
         E::ErrorPropertyNotFound(name, _) => named(ErrorKind::Name, format!("no property `{name}`")),
         E::ErrorFunctionNotFound(signature, _) => named(ErrorKind::Name, format!("no function `{signature}`")),
         E::ErrorModuleNotFound(name, _) => named(ErrorKind::Import, format!("no module `{name}`")),
-        E::ErrorIndexingType(kind, _) => named(ErrorKind::Name, format!("{} has no such property or index", typed(kind))),
+        E::ErrorIndexingType(kind, _) => {
+            named(ErrorKind::Name, format!("{} has no such property or index", typed(kind)))
+        }
         E::ErrorDotExpr(text, _) if !text.is_empty() => named(ErrorKind::Name, text.clone()),
         E::ErrorMismatchDataType(expected, found, _) | E::ErrorMismatchOutputType(expected, found, _) => {
             named(ErrorKind::Value, format!("expected {}, found {}", typed(expected), typed(found)))
@@ -250,12 +248,11 @@ fn syntax(kind: &ParseErrorType) -> ScriptError {
             .help("look for a `{`, `(` or `[` that is not closed"),
         P::MissingToken(token, why) if why.is_empty() => error(format!("expected `{token}`")),
         P::MissingToken(token, why) => error(format!("expected `{token}` {why}")),
-        P::VariableUndefined(name) => {
-            ScriptError::new(ErrorKind::Name, format!("no variable `{name}`"))
-                .help(format!("declare it first with `let {name} = …`; inside a function, pass it as an argument"))
-        }
-        P::ModuleUndefined(name) => ScriptError::new(ErrorKind::Name, format!("no module `{name}`"))
-            .help(format!("write `import \"std/{name}\" as {name};` at the top, or the name of one of the native modules")),
+        P::VariableUndefined(name) => ScriptError::new(ErrorKind::Name, format!("no variable `{name}`"))
+            .help(format!("declare it first with `let {name} = …`; inside a function, pass it as an argument")),
+        P::ModuleUndefined(name) => ScriptError::new(ErrorKind::Name, format!("no module `{name}`")).help(format!(
+            "write `import \"std/{name}\" as {name};` at the top, or the name of one of the native modules"
+        )),
         P::Reserved(word) => error(format!("`{word}` is a reserved word")),
         P::AssignmentToConstant(name) => error(format!("`{name}` is a constant"))
             .help(format!("declare it with `let {name} = …` if it has to change")),

@@ -54,19 +54,15 @@ fn parts(finding: &Finding, sources: &dyn Sources) -> Vec<Part> {
             }));
             continue;
         };
-        let annotations: Vec<_> = here
-            .into_iter()
-            .map(|(place, kind, words)| kind.span(span(&text, place)).label(words))
-            .collect();
+        let annotations: Vec<_> =
+            here.into_iter().map(|(place, kind, words)| kind.span(span(&text, place)).label(words)).collect();
         parts.push(Part::Lines(Snippet::source(text.to_string()).path(path).fold(true).annotations(annotations)));
     }
     parts
 }
 
 fn text(sources: &dyn Sources, path: &str) -> Option<Arc<str>> {
-    let text = sources.text(path).ok().or_else(|| {
-        path.strip_prefix("std/").and_then(stdlib::text).map(Arc::from)
-    })?;
+    let text = sources.text(path).ok().or_else(|| path.strip_prefix("std/").and_then(stdlib::text).map(Arc::from))?;
     Some(text.strip_prefix('\u{feff}').map(Arc::from).unwrap_or(text))
 }
 

@@ -2,7 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{ASTNode, Expr, FnAccess, Stmt};
 
-use super::{Call, closure::Closure, error::place, library::{Library, Script}, names::Names, walk};
+use super::{
+    Call,
+    closure::Closure,
+    error::place,
+    library::{Library, Script},
+    names::Names,
+    walk,
+};
 use crate::model::{Body, Place};
 
 /// A call as it is written.
@@ -151,7 +158,12 @@ fn closure_facts(body: &Body, closure: &Closure, library: &Library, facts: &mut 
     let words = Call::new(body.clone()).words();
     let verifies = matches!(
         body,
-        Body::Verify(..) | Body::Precheck(..) | Body::SkipIf(_) | Body::Undone(..) | Body::Outcome(_) | Body::Assumption(_)
+        Body::Verify(..)
+            | Body::Precheck(..)
+            | Body::SkipIf(_)
+            | Body::Undone(..)
+            | Body::Outcome(_)
+            | Body::Assumption(_)
     );
     let captured: BTreeSet<String> = library
         .closure(closure.name())
@@ -168,9 +180,7 @@ fn closure_facts(body: &Body, closure: &Closure, library: &Library, facts: &mut 
             match nodes.last() {
                 Some(ASTNode::Stmt(Stmt::TryCatch(_, position))) => found.push((true, "try".to_string(), *position)),
                 Some(ASTNode::Stmt(Stmt::Switch(_, position))) => found.push((true, "switch".into(), *position)),
-                Some(ASTNode::Expr(Expr::Coalesce(sides, position)))
-                    if matches!(sides.last(), Some(Expr::Unit(_))) =>
-                {
+                Some(ASTNode::Expr(Expr::Coalesce(sides, position))) if matches!(sides.last(), Some(Expr::Unit(_))) => {
                     found.push((true, "?? ()".into(), *position));
                 }
                 Some(ASTNode::Stmt(Stmt::Var(variable, ..))) => drop(own.insert(variable.0.name.to_string())),

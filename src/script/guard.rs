@@ -56,11 +56,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn enter(
-        cancelled: Option<Cancelled>,
-        deadline: Option<Instant>,
-        printer: Option<Printer>,
-    ) -> Self {
+    pub(super) fn enter(cancelled: Option<Cancelled>, deadline: Option<Instant>, printer: Option<Printer>) -> Self {
         let deadline = deadline.map(|at| (at, at.saturating_duration_since(Instant::now())));
         CURRENT.with_borrow_mut(|stack| stack.push(Current { cancelled, deadline, poison: None, printer }));
         Self { since: Instant::now() }

@@ -47,7 +47,8 @@ pub(super) fn explain_syntax(
 
 /// The names that a script declares: `let x`, `const X`, `|x|`, as far as a glance shows them.
 fn declared_names(source: &str) -> Vec<String> {
-    let words: Vec<&str> = source.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        source.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
     words.windows(2).filter(|pair| matches!(pair[0], "let" | "const" | "for")).map(|pair| pair[1].to_string()).collect()
 }
 
@@ -70,7 +71,8 @@ fn module(mut found: ScriptError, name: &str, engine: &Engine, library: &Library
 /// A call that fits nothing: another name, or other arguments.
 fn function(mut found: ScriptError, signature: &str, engine: &Engine, library: &Library) -> ScriptError {
     let (path, given) = signature.split_once(" (").unwrap_or((signature, ""));
-    let given: Vec<&str> = given.trim_end_matches(')').split(", ").map(plain_type).filter(|kind| !kind.is_empty()).collect();
+    let given: Vec<&str> =
+        given.trim_end_matches(')').split(", ").map(plain_type).filter(|kind| !kind.is_empty()).collect();
     let names = Names::of(engine, library);
     let (space, name) = path.rsplit_once("::").map_or(("", path), |(space, name)| (space, name.trim()));
     let space = space.trim();

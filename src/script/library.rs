@@ -5,7 +5,13 @@ use std::{
 
 use rhai::{AST, ASTNode, Expr, FnPtr, Position, Stmt};
 
-use super::{error::place, resolver::located, sources::{SourceError, Sources}, stdlib, text::Text};
+use super::{
+    error::place,
+    resolver::located,
+    sources::{SourceError, Sources},
+    stdlib,
+    text::Text,
+};
 use crate::model::{Finding, Place};
 
 /// One script as it was read and compiled.

@@ -55,14 +55,16 @@ impl Names {
     }
 
     fn add(&mut self, module: &str, name: &str, count: usize) {
-        let functions = if module.is_empty() { &mut self.plain } else { self.modules.entry(module.into()).or_default() };
+        let functions =
+            if module.is_empty() { &mut self.plain } else { self.modules.entry(module.into()).or_default() };
         functions.entry(name.into()).or_default().insert(count);
     }
 
     /// Names that a person would write: no operators, getters or internals.
     pub fn written(&self) -> impl Iterator<Item = &str> {
-        self.plain.keys().map(String::as_str).filter(|name| {
-            name.starts_with(|c: char| c.is_alphabetic() || c == '_') && !name.contains('$')
-        })
+        self.plain
+            .keys()
+            .map(String::as_str)
+            .filter(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_') && !name.contains('$'))
     }
 }

@@ -23,7 +23,13 @@ impl Resolver {
         Self { library, loaded: Mutex::default() }
     }
 
-    fn load(&self, engine: &Engine, path: &str, from: &str, position: Position) -> Result<Shared<Module>, Box<EvalAltResult>> {
+    fn load(
+        &self,
+        engine: &Engine,
+        path: &str,
+        from: &str,
+        position: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let here = place(from, position);
         let source = self.library.read(path).map_err(|error| self.missing(path, &error).at(here).raise())?;
         let mut ast = engine.compile(&*source).map_err(|error| error::from_parser(&error, path).raise())?;
@@ -43,14 +49,17 @@ impl Resolver {
             let names: Vec<&str> = stdlib::names().collect();
             return match suggest::nearest(name, names.iter().copied()) {
                 Some(near) => found.help(format!("did you mean `std/{near}`?")),
-                None => found.help(format!("there are {}", suggest::list(names.iter().map(|name| format!("std/{name}"))))),
+                None => {
+                    found.help(format!("there are {}", suggest::list(names.iter().map(|name| format!("std/{name}")))))
+                }
             };
         }
         let paths = self.library.sources().paths();
         let scripts = paths.iter().map(String::as_str).filter(|known| known.ends_with(".rhai"));
         match suggest::nearest(path, scripts) {
             Some(near) => found.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),
-            None => found.help(format!("write the script to {path}, or mend the path: it is read from the importing file on")),
+            None => found
+                .help(format!("write the script to {path}, or mend the path: it is read from the importing file on")),
         }
     }
 }

@@ -54,9 +54,9 @@ pub(super) fn register(engine: &mut Engine) {
         if holds_secret(args[0]) {
             return Err(refuse(&context, "become text"));
         }
-        super::value::to_json(args[0]).map(|value| ImmutableString::from(value.to_string())).map_err(|why| {
-            super::ScriptError::new(super::ErrorKind::Value, why).at(here(&context)).raise()
-        })
+        super::value::to_json(args[0])
+            .map(|value| ImmutableString::from(value.to_string()))
+            .map_err(|why| super::ScriptError::new(super::ErrorKind::Value, why).at(here(&context)).raise())
     });
 }
 

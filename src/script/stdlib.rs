@@ -1,10 +1,8 @@
 //! The modules that come with runbook, importable as `std/<name>`.
 
 /// Name and text of each, sorted by name.
-const MODULES: &[(&str, &str)] = &[
-    ("flux", include_str!("../../stdlib/flux.rhai")),
-    ("rollout", include_str!("../../stdlib/rollout.rhai")),
-];
+const MODULES: &[(&str, &str)] =
+    &[("flux", include_str!("../../stdlib/flux.rhai")), ("rollout", include_str!("../../stdlib/rollout.rhai"))];
 
 /// The text of `std/<name>`.
 pub fn text(name: &str) -> Option<&'static str> {

@@ -8,7 +8,8 @@ pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
         .filter(|known| *known != name)
         .map(|known| (strsim::normalized_damerau_levenshtein(&wanted, &known.to_lowercase()), known))
         .filter(|(near, known)| {
-            *near >= 0.6 || (wanted.len() >= 3 && (known.starts_with(&wanted) || wanted.starts_with(known)) && *near >= 0.4)
+            *near >= 0.6
+                || (wanted.len() >= 3 && (known.starts_with(&wanted) || wanted.starts_with(known)) && *near >= 0.4)
         })
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)

@@ -18,8 +18,7 @@ pub(super) struct Text {
 
 impl Text {
     pub(super) fn new(source: &str) -> Self {
-        let lines: Vec<usize> =
-            std::iter::once(0).chain(source.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines: Vec<usize> = std::iter::once(0).chain(source.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let offset = |line: usize, column: usize| -> usize {
             let Some(start) = line.checked_sub(1).and_then(|line| lines.get(line)).copied() else {
                 return source.len();

@@ -58,13 +58,23 @@ const USAGES: &[(&str, &str, &str)] = &[
 
 /// What `plan(…)` and the others take besides what is listed: one text.
 const PLAN_TEXTS: [&str; 13] = [
-    "problem", "outcome", "scope", "constraint", "background", "service", "upstream", "downstream", "current", "target",
-    "validation", "rollback", "parks",
+    "problem",
+    "outcome",
+    "scope",
+    "constraint",
+    "background",
+    "service",
+    "upstream",
+    "downstream",
+    "current",
+    "target",
+    "validation",
+    "rollback",
+    "parks",
 ];
 
 /// The handles that have methods.
-pub(crate) const RECEIVERS: [&str; 8] =
-    ["plan", "phase", "gate", "question", "decision", "assumption", "risk", "step"];
+pub(crate) const RECEIVERS: [&str; 8] = ["plan", "phase", "gate", "question", "decision", "assumption", "risk", "step"];
 
 /// How a function or method is written; `receiver` is empty for a function.
 pub(crate) fn usage(receiver: &str, name: &str) -> Option<String> {

@@ -11,7 +11,9 @@ use crate::{
 };
 
 pub(super) fn register(module: &mut Module) {
-    add(module, "param", |context: NativeCallContext, name: Text| -> Out<Dynamic> { param(context, &name, &Map::new()) });
+    add(module, "param", |context: NativeCallContext, name: Text| -> Out<Dynamic> {
+        param(context, &name, &Map::new())
+    });
     add(module, "param", |context: NativeCallContext, name: Text, options: Map| -> Out<Dynamic> {
         param(context, &name, &options)
     });
@@ -42,7 +44,8 @@ fn param(context: NativeCallContext, name: &str, options: &Map) -> Out<Dynamic> 
         None => None,
     };
     let default = plain("default");
-    let example = default.as_ref().or(one_of.first()).or_else(|| per_context.as_ref().and_then(|map| map.values().next()));
+    let example =
+        default.as_ref().or(one_of.first()).or_else(|| per_context.as_ref().and_then(|map| map.values().next()));
     let found = chosen(&scene, name, per_context.as_ref(), default.as_ref())
         .map(|(value, from)| (fitted(&scene, name, value, example), from));
     let twin = scene.draft().plan.params.iter().find(|param| param.name == name).map(|param| param.place.clone());
@@ -133,7 +136,9 @@ fn allowed(scene: &Scene, name: &str, value: &Value, one_of: &[Value], pattern: 
     }
     if let Some(pattern) = pattern {
         match regex::Regex::new(&format!("^(?:{pattern})$")) {
-            Err(_) => drop(scene.finding(format!("`pattern` of param `{name}` is not a regular expression: {pattern}"))),
+            Err(_) => {
+                drop(scene.finding(format!("`pattern` of param `{name}` is not a regular expression: {pattern}")))
+            }
             Ok(regex) => {
                 let text = value.as_str().map_or_else(|| value.to_string(), Into::into);
                 if !regex.is_match(&text) {

@@ -25,7 +25,8 @@ pub(super) fn register(module: &mut Module) {
 
 fn phase(context: NativeCallContext, title: Text) -> Out<PhaseHandle> {
     let scene = Scene::enter(context, "phase")?;
-    let twin = scene.draft().phases.iter().find(|phase| slug(&phase.title) == slug(&title)).and_then(|p| p.place.clone());
+    let twin =
+        scene.draft().phases.iter().find(|phase| slug(&phase.title) == slug(&title)).and_then(|p| p.place.clone());
     if twin.is_some() {
         let mut finding = scene.finding(format!("two phases are called \"{title}\""));
         finding.rule("duplicate-phase");

@@ -29,11 +29,8 @@ const TEXTS: [(&str, Set); 9] = [
 
 type One = fn(&mut Plan) -> &mut Option<String>;
 
-const ONCE: [(&str, One); 3] = [
-    ("problem", |plan| &mut plan.problem),
-    ("outcome", |plan| &mut plan.outcome),
-    ("scope", |plan| &mut plan.scope),
-];
+const ONCE: [(&str, One); 3] =
+    [("problem", |plan| &mut plan.problem), ("outcome", |plan| &mut plan.outcome), ("scope", |plan| &mut plan.scope)];
 
 pub(super) fn register(module: &mut Module) {
     module.set_custom_type::<PlanHandle>("plan");
@@ -86,10 +83,14 @@ pub(super) fn register(module: &mut Module) {
         }
         Ok(handle.clone())
     });
-    add(module, "label", |context: NativeCallContext, handle: &mut PlanHandle, key: Text, value: Text| -> Out<PlanHandle> {
-        Scene::enter(context, "label")?.draft().plan.labels.insert(key.into(), value.into());
-        Ok(handle.clone())
-    });
+    add(
+        module,
+        "label",
+        |context: NativeCallContext, handle: &mut PlanHandle, key: Text, value: Text| -> Out<PlanHandle> {
+            Scene::enter(context, "label")?.draft().plan.labels.insert(key.into(), value.into());
+            Ok(handle.clone())
+        },
+    );
 }
 
 fn plan(context: NativeCallContext, title: Text) -> Out<PlanHandle> {

@@ -74,7 +74,9 @@ impl<'c> Scene<'c> {
         for item in items {
             match item.into_immutable_string() {
                 Ok(text) => texts.push(text.to_string()),
-                Err(kind) => drop(self.finding(format!("{what} takes a list of texts, and one of them is {}", typed(kind)))),
+                Err(kind) => {
+                    drop(self.finding(format!("{what} takes a list of texts, and one of them is {}", typed(kind))))
+                }
             }
         }
         texts

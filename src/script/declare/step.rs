@@ -37,9 +37,13 @@ pub(super) fn register(module: &mut Module) {
         Ok(step.clone())
     });
     add(module, "verify", verify);
-    add(module, "precheck", |context: NativeCallContext, step: Handle, text: Text, closure: FnPtr| -> Out<StepHandle> {
-        check(context, step, "precheck", &text, closure, Span::default(), Last::Precheck)
-    });
+    add(
+        module,
+        "precheck",
+        |context: NativeCallContext, step: Handle, text: Text, closure: FnPtr| -> Out<StepHandle> {
+            check(context, step, "precheck", &text, closure, Span::default(), Last::Precheck)
+        },
+    );
     add(module, "skip_if", |context: NativeCallContext, step: Handle, text: Text, closure: FnPtr| -> Out<StepHandle> {
         check(context, step, "skip_if", &text, closure, Span::default(), Last::SkipIf)
     });
@@ -278,9 +282,12 @@ fn last_verify(scene: &Scene, step: &StepHandle, name: &str, set: impl FnOnce(&m
 fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynamic, Box<EvalAltResult>> {
     let error = |kind, message: String| ScriptError::new(kind, message).at(here(&context));
     let Some(call) = call::current(&context) else {
-        return Err(error(ErrorKind::Mode, format!("the output of step {} is not there yet: nothing has run", step.id))
-            .help("read `.output` inside a closure: `.change(|| … earlier.output …)`")
-            .raise());
+        return Err(error(
+            ErrorKind::Mode,
+            format!("the output of step {} is not there yet: nothing has run", step.id),
+        )
+        .help("read `.output` inside a closure: `.change(|| … earlier.output …)`")
+        .raise());
     };
     match call.outputs.as_ref().and_then(|outputs| outputs(&step.id)) {
         Some(value) => Ok(value::answered(&value, "output")),

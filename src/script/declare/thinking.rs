@@ -42,11 +42,15 @@ fn register_questions(module: &mut Module) {
     let ways: [(&str, fn(String) -> Resolution); 2] =
         [("resolved", Resolution::Resolved), ("deferred", Resolution::Deferred)];
     for (name, resolution) in ways {
-        add(module, name, move |context: NativeCallContext, handle: &mut QuestionHandle, text: Text| -> Out<QuestionHandle> {
-            let scene = Scene::enter(context, name)?;
-            scene.draft().plan.questions[handle.0].resolution = resolution(text.to_string());
-            Ok(handle.clone())
-        });
+        add(
+            module,
+            name,
+            move |context: NativeCallContext, handle: &mut QuestionHandle, text: Text| -> Out<QuestionHandle> {
+                let scene = Scene::enter(context, name)?;
+                scene.draft().plan.questions[handle.0].resolution = resolution(text.to_string());
+                Ok(handle.clone())
+            },
+        );
     }
 }
 
@@ -107,14 +111,22 @@ fn register_assumptions(module: &mut Module) {
             assume(context, &text, &confidence, Some(probe))
         },
     );
-    add(module, "impact", |context: NativeCallContext, handle: &mut AssumptionHandle, text: Text| -> Out<AssumptionHandle> {
-        Scene::enter(context, "impact")?.draft().plan.assumptions[handle.0].impact = Some(text.to_string());
-        Ok(handle.clone())
-    });
-    add(module, "source", |context: NativeCallContext, handle: &mut AssumptionHandle, text: Text| -> Out<AssumptionHandle> {
-        Scene::enter(context, "source")?.draft().plan.assumptions[handle.0].source = Some(text.to_string());
-        Ok(handle.clone())
-    });
+    add(
+        module,
+        "impact",
+        |context: NativeCallContext, handle: &mut AssumptionHandle, text: Text| -> Out<AssumptionHandle> {
+            Scene::enter(context, "impact")?.draft().plan.assumptions[handle.0].impact = Some(text.to_string());
+            Ok(handle.clone())
+        },
+    );
+    add(
+        module,
+        "source",
+        |context: NativeCallContext, handle: &mut AssumptionHandle, text: Text| -> Out<AssumptionHandle> {
+            Scene::enter(context, "source")?.draft().plan.assumptions[handle.0].source = Some(text.to_string());
+            Ok(handle.clone())
+        },
+    );
 }
 
 fn assume(context: NativeCallContext, text: &str, confidence: &str, probe: Option<FnPtr>) -> Out<AssumptionHandle> {
@@ -166,10 +178,8 @@ fn register_risks(module: &mut Module) {
             Ok(handle.clone())
         });
     }
-    let texts: [(&str, fn(&mut Risk) -> &mut Option<String>); 2] = [
-        ("unknown_blast_radius", |risk| &mut risk.unknown_blast_radius),
-        ("rollback", |risk| &mut risk.rollback),
-    ];
+    let texts: [(&str, fn(&mut Risk) -> &mut Option<String>); 2] =
+        [("unknown_blast_radius", |risk| &mut risk.unknown_blast_radius), ("rollback", |risk| &mut risk.rollback)];
     for (name, field) in texts {
         add(module, name, move |context: NativeCallContext, handle: &mut RiskHandle, text: Text| -> Out<RiskHandle> {
             *field(&mut Scene::enter(context, name)?.draft().plan.risks[handle.0]) = Some(text.to_string());

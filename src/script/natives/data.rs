@@ -56,9 +56,12 @@ fn both(format: &'static str, read: Read, write: Write) -> Module {
         &mut module,
         move |context: NativeCallContext, value: Dynamic| -> Out<ImmutableString> {
             let error = |why: String| {
-                ScriptError::new(ErrorKind::Native, format!("this cannot be written as {}: {why}", format.to_uppercase()))
-                    .at(here(&context))
-                    .raise()
+                ScriptError::new(
+                    ErrorKind::Native,
+                    format!("this cannot be written as {}: {why}", format.to_uppercase()),
+                )
+                .at(here(&context))
+                .raise()
             };
             let value = to_json(&value).map_err(error)?;
             write(&value).map(Into::into).map_err(error)

@@ -60,7 +60,8 @@ pub(super) fn enter(context: &NativeCallContext, native: &str, mode: Mode) -> Re
         .raise());
     };
     if mode > call.mode {
-        let error = ScriptError::new(ErrorKind::Mode, format!("`{native}` changes something, but this is {}", call.words()));
+        let error =
+            ScriptError::new(ErrorKind::Mode, format!("`{native}` changes something, but this is {}", call.words()));
         return Err(error.at(place).help(format!("put it into `.change(|| {native}(…))`")).raise());
     }
     Ok(Entered { call, place })

@@ -23,7 +23,8 @@ pub(super) fn module() -> Module {
     FuncRegistration::new("add").set_into_module(
         &mut module,
         |context: NativeCallContext, at: ImmutableString, span: ImmutableString| -> Out<ImmutableString> {
-            let span: Span = span.parse().map_err(|error: crate::model::SpanError| refused(&context, error.to_string()))?;
+            let span: Span =
+                span.parse().map_err(|error: crate::model::SpanError| refused(&context, error.to_string()))?;
             let at = read(&context, &at)?;
             let later = SignedDuration::try_from(span.duration()).ok().and_then(|span| at.checked_add(span).ok());
             later.map(|at| at.to_string().into()).ok_or_else(|| refused(&context, "that is too far away".into()))
@@ -43,9 +44,8 @@ fn now(context: NativeCallContext) -> Out<ImmutableString> {
 }
 
 fn read(context: &NativeCallContext, text: &str) -> Out<Timestamp> {
-    text.parse().map_err(|_| {
-        refused(context, format!("\"{text}\" is not a point in time such as \"2026-01-31T10:00:00Z\""))
-    })
+    text.parse()
+        .map_err(|_| refused(context, format!("\"{text}\" is not a point in time such as \"2026-01-31T10:00:00Z\"")))
 }
 
 fn refused(context: &NativeCallContext, message: String) -> Box<EvalAltResult> {
