@@ -1,13 +1,17 @@
 //! A Kubernetes object as JSON, without I/O: YAML as kubectl reads it, references, readiness rules, diff.
 //! Everything here is a pure function over `serde_json::Value`.
 
+mod diff;
 mod image;
+/// Values at dotted paths.
 pub mod path;
 pub mod readiness;
 mod reference;
 pub mod way_back;
+/// YAML and JSON text.
 pub mod yaml;
 
+pub use diff::{Difference, diff, without_server_fields};
 pub use image::image;
 pub use reference::{Head, head, reference, split_api_version};
 pub use yaml::{YamlError, objects};
