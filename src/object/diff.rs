@@ -45,7 +45,8 @@ pub fn without_server_fields(object: &Value) -> Value {
 /// The fields in which two objects differ, in the order of their paths; status and what the server sets do not count.
 /// Of a Secret's values it only says that they differ.
 pub fn diff(before: &Value, after: &Value) -> Vec<Difference> {
-    let secret = [before, after].iter().any(|object| head(object).kind() == "Secret" && head(object).group().is_empty());
+    let secret =
+        [before, after].iter().any(|object| head(object).kind() == "Secret" && head(object).group().is_empty());
     let mut found = vec![];
     compare("", Some(&without_server_fields(before)), Some(&without_server_fields(after)), &mut found);
     if secret {
@@ -111,7 +112,10 @@ mod tests {
             "spec": { "replicas": 1, "list": [1, 2] }, "status": { "ready": 1 } });
         let after = json!({ "metadata": { "uid": "2", "generation": 2, "resourceVersion": "5", "labels": { "a.b/c": "2" } },
             "spec": { "replicas": 1, "list": [1, 3, 4], "template": { "image": "x" } }, "status": { "ready": 2 } });
-        assert_eq!(paths(&before, &after), ["metadata.labels[\"a.b/c\"]", "spec.list[1]", "spec.list[2]", "spec.template.image"]);
+        assert_eq!(
+            paths(&before, &after),
+            ["metadata.labels[\"a.b/c\"]", "spec.list[1]", "spec.list[2]", "spec.template.image"]
+        );
         assert!(paths(&before, &before).is_empty());
     }
 
@@ -132,7 +136,8 @@ mod tests {
                 "metadata": { "labels": { "a": value }, "annotations": { "kubectl.kubernetes.io/last-applied-configuration": value } } })
         };
         let found = diff(&secret("one"), &secret("two"));
-        let hidden: Vec<_> = found.iter().filter(|d| d.before == Some(json!(HIDDEN)) && d.after == Some(json!(HIDDEN))).collect();
+        let hidden: Vec<_> =
+            found.iter().filter(|d| d.before == Some(json!(HIDDEN)) && d.after == Some(json!(HIDDEN))).collect();
         assert_eq!((found.len(), hidden.len()), (4, 3), "{found:?}");
     }
 }

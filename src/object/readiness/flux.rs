@@ -22,7 +22,10 @@ pub(super) fn status(kind: &str, object: &Value) -> Option<Status> {
     let requested = object["metadata"]["annotations"][REQUESTED].as_str();
     let handled = text(object, "status.lastHandledReconcileAt");
     if requested.is_some() && requested != handled {
-        return Some(Status::in_progress("ReconcileRequested", "the reconcile that was asked for has not been handled yet"));
+        return Some(Status::in_progress(
+            "ReconcileRequested",
+            "the reconcile that was asked for has not been handled yet",
+        ));
     }
     let Some(ready) = ready else {
         return Some(Status::in_progress("NoStatus", "its controller has not reported yet"));

@@ -64,7 +64,8 @@ fn route(object: &Value) -> Status {
         let name = text(reference, "name").unwrap_or_default();
         let place = if wanted.len() > 1 { format!("parent {name}: ") } else { String::new() };
         let reported = at(object, "status.parents").and_then(Value::as_array).into_iter().flatten();
-        let mine: Vec<&Value> = reported.filter(|parent| same_parent(object, reference, &parent["parentRef"])).collect();
+        let mine: Vec<&Value> =
+            reported.filter(|parent| same_parent(object, reference, &parent["parentRef"])).collect();
         if mine.is_empty() {
             return Status::in_progress("NoStatus", format!("no controller has reported on parent {name} yet"));
         }

@@ -14,7 +14,9 @@ pub(super) fn status(object: &Value) -> Status {
     if let Some(complete) = condition(object, "Complete").filter(Condition::holds) {
         return Status::by(State::Current, &complete);
     }
-    if at(object, "spec.suspend") == Some(&Value::Bool(true)) || condition(object, "Suspended").is_some_and(|c| c.holds()) {
+    if at(object, "spec.suspend") == Some(&Value::Bool(true))
+        || condition(object, "Suspended").is_some_and(|c| c.holds())
+    {
         return Status::new(State::Current, "Suspended", "the job is suspended");
     }
     let count = |path| int(object, path).unwrap_or_default();

@@ -117,7 +117,8 @@ fn decide(object: &Value, now: Timestamp) -> Status {
         && observed != generation
     {
         let last = condition(object, "Ready").map(|ready| format!("; last seen: {}", ready.message_or_status()));
-        let message = format!("generation {generation} is not seen yet (observed: {observed}){}", last.unwrap_or_default());
+        let message =
+            format!("generation {generation} is not seen yet (observed: {observed}){}", last.unwrap_or_default());
         return Status::in_progress("GenerationNotObserved", message);
     }
     if let Some(reconciling) = condition(object, "Reconciling").filter(Condition::holds) {

@@ -54,7 +54,11 @@ fn any_object_follows_the_generic_order() {
             (ready("False", "Broken", "no disk"), InProgress, "Broken: no disk"),
             (ready("Unknown", "Waiting", "for a disk"), InProgress, "for a disk"),
             (with(json!({}), &[("Reconciling", "True", "Progressing", "halfway")]), InProgress, "halfway"),
-            (with(json!({}), &[("Stalled", "True", "BadSpec", "no such chart"), ("Ready", "True", "x", "")]), Failed, "BadSpec: no such chart"),
+            (
+                with(json!({}), &[("Stalled", "True", "BadSpec", "no such chart"), ("Ready", "True", "x", "")]),
+                Failed,
+                "BadSpec: no such chart",
+            ),
             (
                 with(json!({ "observedGeneration": 1 }), &[("Ready", "False", "x", "old words")]),
                 InProgress,
@@ -75,9 +79,7 @@ fn generations_are_told() {
 
 #[test]
 fn a_deployment() {
-    let part = |replicas: i64, updated: i64, ready: i64, available: i64| {
-        json!({ "observedGeneration": 2, "replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": available })
-    };
+    let part = |replicas: i64, updated: i64, ready: i64, available: i64| json!({ "observedGeneration": 2, "replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": available });
     let up = ("Available", "True", "MinimumReplicasAvailable", "");
     let down = ("Available", "False", "MinimumReplicasUnavailable", "not enough pods");
     let done = ("Progressing", "True", "NewReplicaSetAvailable", "it has progressed");
@@ -105,7 +107,12 @@ fn a_deployment() {
     );
     let unlimited = check("apps/v1", "Deployment", &json!({}), &with(part(1, 1, 1, 1), &[up]));
     assert_eq!(unlimited.status, Current, "no deadline: no Progressing condition to wait for");
-    let none = check("apps/v1", "Deployment", &json!({ "replicas": 0, "progressDeadlineSeconds": 600 }), &with(part(0, 0, 0, 0), &[up, done]));
+    let none = check(
+        "apps/v1",
+        "Deployment",
+        &json!({ "replicas": 0, "progressDeadlineSeconds": 600 }),
+        &with(part(0, 0, 0, 0), &[up, done]),
+    );
     assert_eq!(none.status, Current);
 }
 
@@ -167,9 +174,7 @@ fn a_daemon_set() {
 
 #[test]
 fn a_replica_set() {
-    let part = |replicas: i64, labelled: i64, available: i64, ready: i64| {
-        json!({ "replicas": replicas, "fullyLabeledReplicas": labelled, "availableReplicas": available, "readyReplicas": ready })
-    };
+    let part = |replicas: i64, labelled: i64, available: i64, ready: i64| json!({ "replicas": replicas, "fullyLabeledReplicas": labelled, "availableReplicas": available, "readyReplicas": ready });
     table(
         "apps/v1",
         "ReplicaSet",
@@ -181,16 +186,18 @@ fn a_replica_set() {
             (part(2, 2, 1, 2), InProgress, "available replicas: 1 of 2"),
             (part(2, 2, 2, 1), InProgress, "ready replicas: 1 of 2"),
             (part(2, 2, 2, 2), Current, "2 replicas are ready"),
-            (with(part(2, 2, 2, 2), &[("ReplicaFailure", "True", "FailedCreate", "quota exceeded")]), InProgress, "quota exceeded"),
+            (
+                with(part(2, 2, 2, 2), &[("ReplicaFailure", "True", "FailedCreate", "quota exceeded")]),
+                InProgress,
+                "quota exceeded",
+            ),
         ],
     );
 }
 
 #[test]
 fn a_pod() {
-    let waiting = |reason: &str| {
-        json!({ "phase": "Running", "containerStatuses": [{ "name": "c", "state": { "waiting": { "reason": reason, "message": "words" } } }] })
-    };
+    let waiting = |reason: &str| json!({ "phase": "Running", "containerStatuses": [{ "name": "c", "state": { "waiting": { "reason": reason, "message": "words" } } }] });
     let scheduled = |since: &str| {
         json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": "0/3 nodes are available", "lastTransitionTime": since }] })
@@ -209,7 +216,14 @@ fn a_pod() {
                 "container c ended with 2",
             ),
             (with(json!({ "phase": "Running" }), &[("Ready", "True", "", "")]), Current, "ready"),
-            (with(json!({ "phase": "Running" }), &[("Ready", "False", "ContainersNotReady", "containers with unready status: [c]")]), InProgress, "unready"),
+            (
+                with(
+                    json!({ "phase": "Running" }),
+                    &[("Ready", "False", "ContainersNotReady", "containers with unready status: [c]")],
+                ),
+                InProgress,
+                "unready",
+            ),
             (waiting("CrashLoopBackOff"), Failed, "container c: words"),
             (waiting("ImagePullBackOff"), InProgress, "ImagePullBackOff: container c: words"),
             (waiting("ContainerCreating"), InProgress, "Running"),
@@ -238,7 +252,12 @@ fn a_job() {
 
 #[test]
 fn what_is_simple() {
-    table("v1", "Namespace", &json!({}), &[(json!({}), Current, "Active"), (json!({ "phase": "Terminating" }), InProgress, "Terminating")]);
+    table(
+        "v1",
+        "Namespace",
+        &json!({}),
+        &[(json!({}), Current, "Active"), (json!({ "phase": "Terminating" }), InProgress, "Terminating")],
+    );
     table(
         "v1",
         "PersistentVolumeClaim",
@@ -274,7 +293,14 @@ fn a_definition() {
             (with(json!({}), &[("Established", "False", "Installing", "soon")]), InProgress, "soon"),
             (with(json!({}), &[("Established", "False", "NotAccepted", "no")]), Failed, "NotAccepted"),
             (with(json!({}), &[("NamesAccepted", "False", "ListKindConflict", "taken")]), Failed, "taken"),
-            (with(json!({}), &[("NamesAccepted", "True", "", ""), ("Established", "True", "InitialNamesAccepted", "")]), Current, "Initial"),
+            (
+                with(
+                    json!({}),
+                    &[("NamesAccepted", "True", "", ""), ("Established", "True", "InitialNamesAccepted", "")],
+                ),
+                Current,
+                "Initial",
+            ),
         ],
     );
 }
@@ -282,7 +308,8 @@ fn a_definition() {
 #[test]
 fn a_flux_object() {
     let old = json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "x", "message": "old", "observedGeneration": 1 }] });
-    let unsaid = json!({ "conditions": [{ "type": "Ready", "status": "True", "message": "fine" }], "observedGeneration": 2 });
+    let unsaid =
+        json!({ "conditions": [{ "type": "Ready", "status": "True", "message": "fine" }], "observedGeneration": 2 });
     let nobody = json!({ "conditions": [{ "type": "Ready", "status": "True", "message": "fine" }] });
     table(
         "helm.toolkit.fluxcd.io/v2",
@@ -298,7 +325,13 @@ fn a_flux_object() {
             (nobody, InProgress, "observed: -1"),
             (with(json!({}), &[("Stalled", "True", "RetriesExceeded", "gave up")]), Failed, "gave up"),
             (
-                with(json!({}), &[("Reconciling", "True", "ProgressingWithRetry", ""), ("Ready", "False", "ArtifactFailed", "no route")]),
+                with(
+                    json!({}),
+                    &[
+                        ("Reconciling", "True", "ProgressingWithRetry", ""),
+                        ("Ready", "False", "ArtifactFailed", "no route"),
+                    ],
+                ),
                 InProgress,
                 "no route",
             ),
@@ -318,9 +351,7 @@ fn a_flux_object() {
 
 #[test]
 fn an_external_secret() {
-    let synced = |version: &str| {
-        json!({ "syncedResourceVersion": version, "conditions": [{ "type": "Ready", "status": "True", "reason": "SecretSynced", "message": "synced" }] })
-    };
+    let synced = |version: &str| json!({ "syncedResourceVersion": version, "conditions": [{ "type": "Ready", "status": "True", "reason": "SecretSynced", "message": "synced" }] });
     let rows = [
         (json!({}), InProgress, "not reported"),
         (ready("False", "SecretSyncedError", "no such item"), InProgress, "no such item"),
@@ -357,7 +388,11 @@ fn a_route() {
         (parents(&[parent("gw", &[no])]), Failed, "no listener allows it"),
         (parents(&[parent("gw", &[("Accepted", "False", "Pending", "soon")])]), InProgress, "soon"),
         (parents(&[parent("gw", &[yes])]), InProgress, "ResolvedRefs is not reported"),
-        (parents(&[parent("gw", &[yes, ("ResolvedRefs", "False", "BackendNotFound", "no service")])]), InProgress, "no service"),
+        (
+            parents(&[parent("gw", &[yes, ("ResolvedRefs", "False", "BackendNotFound", "no service")])]),
+            InProgress,
+            "no service",
+        ),
         (parents(&[old]), InProgress, "older generation"),
         (parents(&[parent("gw", &[yes, resolved])]), Current, "accepted"),
         (parents(&[parent("gw", &[no]), parent("gw", &[yes, resolved])]), Current, "accepted"),
@@ -379,24 +414,49 @@ fn a_gateway() {
         &json!({}),
         &[
             (json!({}), InProgress, "Accepted is not reported"),
-            (with(json!({}), &[("Accepted", "Unknown", "Pending", "waiting for controller")]), InProgress, "waiting for controller"),
+            (
+                with(json!({}), &[("Accepted", "Unknown", "Pending", "waiting for controller")]),
+                InProgress,
+                "waiting for controller",
+            ),
             (with(json!({}), &[("Accepted", "False", "Invalid", "bad listener")]), Failed, "bad listener"),
             (with(json!({}), &[yes]), InProgress, "Programmed is not reported"),
-            (with(json!({}), &[yes, ("Programmed", "False", "AddressNotAssigned", "no address")]), InProgress, "no address"),
+            (
+                with(json!({}), &[yes, ("Programmed", "False", "AddressNotAssigned", "no address")]),
+                InProgress,
+                "no address",
+            ),
             (with(json!({}), &[yes, ("Programmed", "True", "Programmed", "")]), Current, "Programmed"),
         ],
     );
-    table("gateway.networking.k8s.io/v1", "GatewayClass", &json!({}), &[(with(json!({}), &[yes]), Current, "Accepted")]);
+    table(
+        "gateway.networking.k8s.io/v1",
+        "GatewayClass",
+        &json!({}),
+        &[(with(json!({}), &[yes]), Current, "Accepted")],
+    );
 }
 
 #[test]
 fn no_shape_of_an_object_makes_it_panic() {
-    for object in [json!(null), json!([]), json!("x"), json!({ "status": [] }), json!({ "status": { "conditions": [1, null, {}] } })] {
+    for object in [
+        json!(null),
+        json!([]),
+        json!("x"),
+        json!({ "status": [] }),
+        json!({ "status": { "conditions": [1, null, {}] } }),
+    ] {
         status(&object, NOW.parse().unwrap());
     }
     for (api_version, kind) in [
-        ("v1", "Pod"), ("v1", "Service"), ("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"),
-        ("batch/v1", "Job"), ("gateway.networking.k8s.io/v1", "HTTPRoute"), ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+        ("v1", "Pod"),
+        ("v1", "Service"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "Job"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
         ("external-secrets.io/v1", "ExternalSecret"),
     ] {
         for part in [json!(null), json!(5), json!({ "conditions": "x", "parents": 1, "containerStatuses": {} })] {
