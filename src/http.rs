@@ -359,6 +359,13 @@ pub fn host_of(url: &str) -> Result<String, HttpError> {
     Ok(host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase())
 }
 
+/// The host that a URL asks, and the path that it asks for there, with its query.
+pub fn host_and_path(url: &str) -> Result<(String, String), HttpError> {
+    let parsed = parse(url)?;
+    let query = parsed.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok((host_of(url)?, format!("{}{query}", parsed.path())))
+}
+
 /// Whether a host belongs to a pattern of `hosts = […]`: a name, or `*.example.com`, where `*` is exactly one label, as in
 /// certificates, so that `*.example.com` does not take in `grafana.staging.example.com`.
 pub fn host_matches(pattern: &str, host: &str) -> bool {

@@ -1,3 +1,28 @@
 //! The one door from scripts to the world: every native goes through it.
 //! Checks the mode (declare, read, change), the deadline and the cancel; records what a verify read and what a step touched.
 //! An effect is journaled before it is sent and after it was answered; on resume it is replayed from the journal.
+
+mod call;
+mod cmd;
+mod door;
+mod error;
+mod k8s;
+mod ledger;
+mod manifest;
+mod mode;
+mod trial;
+mod watching;
+mod web;
+
+pub use crate::cluster::Woken;
+pub use call::{Call, Trouble};
+pub use cmd::{CommandAnswer, end_child};
+pub use door::{Door, DoorParts, HostRule};
+pub use error::{EffectError, Sort};
+pub use k8s::{DryRun, Readiness};
+pub use ledger::{Ledger, Standing};
+pub use manifest::Source;
+pub use mode::Mode;
+pub use trial::Trial;
+pub use watching::Watching;
+pub use web::HttpReply;

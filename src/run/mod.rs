@@ -1,2 +1,45 @@
 //! From a loaded playbook to an ended run: bind, trial, preflight, executor, verify, gate, resume, promotion.
 //! It knows the journal, locks and other runs only through the traits of `event`.
+//! Whatever a run comes to, it comes to it here; what a process prints or exits with is decided elsewhere.
+
+mod bind;
+mod conclude;
+mod evidence;
+mod executor;
+mod gate;
+mod preflight;
+mod promotion;
+mod repeat;
+mod start;
+mod step;
+mod trial;
+mod verify;
+
+pub use bind::{Connect, Connected};
+pub use promotion::{Requirement, Unmet};
+pub use start::{Crew, Ended, Order, resume, start};
+pub use trial::rehearse;
+
+use crate::{
+    event::{Failure, LogError},
+    model::{ExitCode, GateId, StepId},
+};
+
+/// Why a run's process stops before the run's end.
+#[derive(Debug)]
+enum Stop {
+    /// Somebody has to decide or do something.
+    Waiting { reason: String, gate: Option<GateId>, step: Option<StepId>, exit: ExitCode },
+    /// Something did not go as expected. A step that failed has its line already.
+    Failed { failure: Box<Failure>, step: Option<StepId> },
+    /// It was cancelled.
+    Cancelled,
+    /// The journal could not be written: nothing more can be said in it.
+    Journal(LogError),
+}
+
+impl From<LogError> for Stop {
+    fn from(error: LogError) -> Self {
+        Self::Journal(error)
+    }
+}

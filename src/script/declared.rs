@@ -209,6 +209,11 @@ impl Declared {
         self.inner.library.script(path).map(|script| script.source.clone())
     }
 
+    /// The line of a place with a mark under its column.
+    pub fn excerpt(&self, place: &Place) -> Option<String> {
+        super::excerpt::line(&self.source(&place.file)?, place)
+    }
+
     /// Runs a change, undo, repair, show or discover and gives what it returned.
     pub fn call(&self, body: &Body, call: Call) -> Result<Value, ScriptError> {
         let closure = self.closure(body)?;

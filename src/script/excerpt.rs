@@ -7,6 +7,16 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snip
 use super::{Sources, stdlib};
 use crate::model::{Finding, Place, Severity};
 
+/// The line of a place with a mark under its column, as failures and records show it.
+pub fn line(source: &str, place: &Place) -> Option<String> {
+    let text = source.lines().nth(usize::try_from(place.line.checked_sub(1)?).ok()?)?;
+    let number = place.line.to_string();
+    let column = usize::try_from(place.column.saturating_sub(1)).unwrap_or(0);
+    // tabs stay tabs, so that the mark stands under its character
+    let before: String = text.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    Some(format!("{number} | {text}\n{} | {before}^", " ".repeat(number.len())))
+}
+
 /// The finding without colours, for 100 columns.
 pub fn excerpt(finding: &Finding, sources: &dyn Sources) -> String {
     render(finding, sources, false, 100)

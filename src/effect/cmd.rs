@@ -1,0 +1,201 @@
+//! `cmd` natives: a command has a rule or is declared, gets the run's own kubeconfig and environment, and leads a process
+//! group that is journaled before it is waited for.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{
+    Call, EffectError, Mode, Sort,
+    ledger::{Answer, Intent},
+};
+use crate::{
+    event::{Applied, Event, Outcome},
+    model::{Digest, Place, Read, Touch, Verb},
+    process::{
+        self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
+        rules::{self, Class, Kind, Reach},
+    },
+};
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandAnswer {
+    /// Its exit status; a signal's number, negative, where one ended it.
+    pub status: i32,
+    /// What it printed, scrubbed: the first and last 64 KiB.
+    pub stdout: String,
+    /// The same of its stderr.
+    pub stderr: String,
+}
+
+impl Call {
+    /// Runs a command that only reads. A status other than 0 is an answer, not an error.
+    pub fn cmd_read(&self, argv: &[String]) -> Result<CommandAnswer, EffectError> {
+        let native = "cmd::read";
+        self.allow(native, Mode::Read)?;
+        let class = self.classify(native, argv)?;
+        if class.kind != Kind::Read {
+            return Err(EffectError::new(Sort::WrongMode, format!("`{}` changes something", argv.join(" ")))
+                .help("run it in a step's change: .change(|| cmd::run([…]))"));
+        }
+        if self.trial.is_some() {
+            return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new() });
+        }
+        self.read(Read::Polled(argv.join(" ")));
+        self.spawn(&class, argv, &mut |_| Ok(()))
+    }
+
+    /// Runs a command that changes something. A status other than 0 fails the step.
+    pub fn cmd_run(&self, argv: &[String], place: Option<Place>) -> Result<Value, EffectError> {
+        let native = "cmd::run";
+        self.allow(native, Mode::Change)?;
+        let class = self.classify(native, argv)?;
+        let line = argv.join(" ");
+        if let Some(trial) = &self.trial {
+            if class.kind != Kind::Read {
+                let mut touch = Touch::new(Verb::Run, line);
+                touch.tool = Some(format!("{} {}", class.tool, class.subcommand).trim_end().to_string());
+                touch.remark = Some(
+                    if class.held_to_context {
+                        "a command has no automatic way back"
+                    } else {
+                        "not held to the context"
+                    }
+                    .into(),
+                );
+                trial.touch(touch);
+            }
+            return Ok(json!({ "status": 0, "stdout": "", "stderr": "" }));
+        }
+        let Some(ledger) = &self.ledger else {
+            return Err(EffectError::new(Sort::WrongMode, format!("`{native}` is only possible in a step of a run")));
+        };
+        let target = self.door(native)?.parts.scrubber.scrub(&line).into_owned();
+        let intent = Intent {
+            native,
+            targets: vec![target.clone()],
+            input: Digest::of_json(&argv),
+            idempotent: class.kind == Kind::Read,
+            place,
+        };
+        ledger.perform(
+            intent,
+            || Ok(vec![]),
+            |_| {
+                let mut pid = 0;
+                let answer = self.spawn(&class, argv, &mut |child| {
+                    pid = child.pid;
+                    let event = Event::ChildStarted {
+                        command: argv.iter().map(|a| self.scrub(a)).collect(),
+                        pid,
+                        started: child.start_time,
+                        boot: Some(child.boot_id.clone()).filter(|boot| !boot.is_empty()),
+                    };
+                    // durable, so that a resume finds a child that outlived its parent
+                    ledger.recorder().commit(&event).map_err(EffectError::from)
+                })?;
+                ledger.recorder().append(&Event::ChildEnded {
+                    pid,
+                    status: answer.status,
+                    stdout: answer.stdout.clone(),
+                    stderr: answer.stderr.clone(),
+                })?;
+                let error = (answer.status != 0).then(|| {
+                    let last = answer
+                        .stderr
+                        .lines()
+                        .rev()
+                        .find(|line| !line.trim().is_empty())
+                        .unwrap_or("it printed nothing");
+                    EffectError::new(Sort::Failed, format!("`{target}` ended with status {}: {last}", answer.status))
+                });
+                let outcome = if error.is_some() { Outcome::Failed } else { Outcome::Applied };
+                let message = error.as_ref().map(ToString::to_string);
+                Ok(Answer {
+                    results: vec![Applied { target: target.clone(), outcome, message, after: None }],
+                    output: json!({ "status": answer.status, "stdout": answer.stdout, "stderr": answer.stderr }),
+                    error,
+                })
+            },
+        )
+    }
+
+    fn classify(&self, native: &str, argv: &[String]) -> Result<Class, EffectError> {
+        let door = self.door(native)?;
+        rules::classify(argv, &door.parts.tools).map_err(|refused| EffectError {
+            sort: Sort::Refused,
+            message: refused.message,
+            help: refused.help,
+        })
+    }
+
+    /// Runs a command to its end in its own process group, with the run's kubeconfig and an allow-listed environment.
+    fn spawn(
+        &self,
+        class: &Class,
+        argv: &[String],
+        started: &mut dyn FnMut(&Started) -> Result<(), EffectError>,
+    ) -> Result<CommandAnswer, EffectError> {
+        let door = self.door("cmd")?;
+        let mut reach = Reachable::default();
+        let mut context = None;
+        if class.reach == Reach::Kubeconfig {
+            reach.kubeconfig = Some(door.kubeconfig()?.path());
+            context = Some(door.target().name.as_str());
+        }
+        let env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
+        let command_line = class.command(argv, context, false);
+        let mut command = Command::new(&command_line, env.variables());
+        command.timeout = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        command.cwd = door.parts.folder.as_deref();
+        let mut refused = None;
+        let mut hooks = Hooks {
+            on_start: &mut |child| {
+                started(child).map_err(|error| {
+                    let message = error.message.clone();
+                    refused = Some(error);
+                    std::io::Error::other(message)
+                })
+            },
+            on_line: None,
+            filter: &|text| self.scrub(text),
+            on_cancel: Some(&|wake| Box::new(self.cancel.on_cancel(wake))),
+        };
+        let result = process::run(&command, &mut hooks);
+        if let Some(error) = refused {
+            return Err(self.ran_into(error));
+        }
+        let line = self.scrub(&argv.join(" "));
+        let Finished { ended, stdout, stderr, .. } = result.map_err(|error| {
+            let sort = if error.nothing_was_started() { Sort::Refused } else { Sort::Uncertain };
+            self.ran_into(EffectError::new(sort, error.to_string()))
+        })?;
+        let status = match ended {
+            Ended::Exited(status) => status,
+            Ended::Signalled(signal) => -signal,
+            Ended::Deadline => {
+                return Err(
+                    self.ran_into(EffectError::new(Sort::Deadline, format!("`{line}` was ended: its time is over")))
+                );
+            }
+            Ended::Cancelled => {
+                return Err(self.ran_into(EffectError::new(
+                    Sort::Cancelled,
+                    format!("`{line}` was ended: the run was cancelled"),
+                )));
+            }
+        };
+        Ok(CommandAnswer { status, stdout, stderr })
+    }
+
+    fn scrub(&self, text: &str) -> String {
+        self.door.as_ref().map_or_else(|| text.into(), |door| door.parts.scrubber.scrub(text).into_owned())
+    }
+}
+
+/// Ends the process group of a child that an earlier process started, where it still lives; false where it was gone.
+pub fn end_child(pid: u32, start_time: Option<u64>, boot: Option<String>) -> bool {
+    let child = Started { pid, start_time, boot_id: boot.unwrap_or_default() };
+    child.is_alive() && child.end(std::time::Duration::from_secs(5))
+}

@@ -1,0 +1,139 @@
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use super::{EffectError, Sort};
+use crate::{
+    bundle::Bundle,
+    cluster::{Cluster, Patience},
+    event::Cancel,
+    http::Http,
+    model::{Identity, Target},
+    process::{PrivateKubeconfig, rules::ToolDecl},
+    redact::Scrubber,
+    sandbox::Sandbox,
+};
+
+/// How long it may take to find out which cluster it is.
+const IDENTITY: Duration = Duration::from_secs(30);
+
+/// Makes something at its first use; what went wrong then is said at every use.
+pub(super) type Lazy<T> = Box<dyn Fn() -> Result<T, EffectError> + Send + Sync>;
+
+/// Which http hosts belong to which context.
+#[derive(Clone, Debug, Default)]
+pub struct HostRule {
+    /// Patterns of this context, e.g. `*.example.com`.
+    pub own: Vec<String>,
+    /// Patterns of the other contexts, with their names.
+    pub others: Vec<(String, Vec<String>)>,
+}
+
+/// What a door opens to.
+pub struct DoorParts {
+    /// The context.
+    pub target: Target,
+    /// What natives read files from.
+    pub bundle: Arc<Bundle>,
+    /// Connects to the cluster at the first use.
+    pub cluster: Lazy<Cluster>,
+    /// The sandbox, where the context is one.
+    pub sandbox: Option<Sandbox>,
+    /// The http client; not made before it is needed.
+    pub http: Lazy<Http>,
+    /// Which hosts belong to which context.
+    pub hosts: HostRule,
+    /// Declared tools.
+    pub tools: BTreeMap<String, ToolDecl>,
+    /// The environment that commands get an allow-list of.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where commands run: the playbook's folder.
+    pub folder: Option<PathBuf>,
+    /// Environment variables that commands get besides the allow-list.
+    pub env: Vec<String>,
+    /// Writes the private kubeconfig at the first command.
+    pub kubeconfig: Lazy<PrivateKubeconfig>,
+    /// Replaces known secrets in all that is written.
+    pub scrubber: Scrubber,
+}
+
+/// What the natives of one run reach: one context, one bundle. Nothing is contacted before it is needed.
+pub struct Door {
+    pub(super) parts: DoorParts,
+    cluster: OnceLock<Result<Cluster, EffectError>>,
+    http: OnceLock<Result<Http, EffectError>>,
+    kubeconfig: OnceLock<Result<PrivateKubeconfig, EffectError>>,
+}
+
+impl Door {
+    /// A door to these.
+    pub fn new(parts: DoorParts) -> Arc<Self> {
+        Arc::new(Self { parts, cluster: OnceLock::new(), http: OnceLock::new(), kubeconfig: OnceLock::new() })
+    }
+
+    /// The context that it opens to.
+    pub fn target(&self) -> &Target {
+        &self.parts.target
+    }
+
+    /// What natives read files from.
+    pub fn bundle(&self) -> &Bundle {
+        &self.parts.bundle
+    }
+
+    /// The cluster, connected at the first use.
+    pub fn cluster(&self) -> Result<&Cluster, EffectError> {
+        self.cluster.get_or_init(|| (self.parts.cluster)()).as_ref().map_err(Clone::clone)
+    }
+
+    /// Which cluster it is. A sandbox is asked without a client.
+    pub fn identity(&self, cancel: &Cancel) -> Result<Option<Identity>, EffectError> {
+        if let Some(sandbox) = &self.parts.sandbox {
+            return Ok(Some(Identity {
+                uid: sandbox.uid(),
+                server: "sandbox".into(),
+                ca: None,
+                version: "v1.35.0+sandbox".into(),
+                nodes: vec![],
+            }));
+        }
+        let patience = Patience { deadline: Some(Instant::now() + IDENTITY), cancel: cancel.clone() };
+        Ok(Some(self.cluster()?.identity(&patience)?))
+    }
+
+    /// Whether it is still the cluster with this UID.
+    pub fn same_cluster(&self, uid: &str, cancel: &Cancel) -> Result<(), EffectError> {
+        if self.parts.sandbox.is_some() {
+            return Ok(());
+        }
+        let patience = Patience { deadline: Some(Instant::now() + IDENTITY), cancel: cancel.clone() };
+        if self.cluster()?.check_uid(uid, &patience)? {
+            return Ok(());
+        }
+        Err(EffectError::new(
+            Sort::Identity,
+            format!(
+                "context {} is another cluster now: its kube-system no longer has UID {uid}",
+                self.parts.target.name
+            ),
+        ))
+    }
+
+    pub(super) fn http(&self) -> Result<&Http, EffectError> {
+        self.http.get_or_init(|| (self.parts.http)()).as_ref().map_err(Clone::clone)
+    }
+
+    pub(super) fn kubeconfig(&self) -> Result<&PrivateKubeconfig, EffectError> {
+        self.kubeconfig.get_or_init(|| (self.parts.kubeconfig)()).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("target", &self.parts.target).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use super::{EffectError, Sort};
+use crate::{
+    event::{Applied, Before, EffectState, Event, Outcome, Recorder, Sent},
+    model::{Digest, Place, StepId},
+};
+
+/// What is asked before each effect: is it still that cluster, does the run still hold its place?
+pub type Standing = Arc<dyn Fn() -> Result<(), EffectError> + Send + Sync>;
+
+/// The effects of one step: numbers them, journals each before it is sent and after it was answered, and answers from
+/// the journal what an earlier process already did.
+pub struct Ledger {
+    step: StepId,
+    recorder: Arc<Mutex<Recorder>>,
+    standing: Standing,
+    /// Everything the step does may be sent again: `.idempotent()`.
+    idempotent: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    seq: u32,
+    known: Vec<EffectState>,
+}
+
+/// An effect before it is sent.
+pub(super) struct Intent {
+    pub native: &'static str,
+    pub targets: Vec<String>,
+    pub input: Digest,
+    pub idempotent: bool,
+    pub place: Option<Place>,
+}
+
+/// What an effect was answered.
+pub(super) struct Answer {
+    pub results: Vec<Applied>,
+    pub output: Value,
+    pub error: Option<EffectError>,
+}
+
+impl Ledger {
+    /// The effects of `step`, of which `known` were journaled before.
+    pub fn new(
+        step: StepId,
+        recorder: Arc<Mutex<Recorder>>,
+        standing: Standing,
+        idempotent: bool,
+        known: Vec<EffectState>,
+    ) -> Self {
+        Self { step, recorder, standing, idempotent, state: Mutex::new(State { seq: 0, known }) }
+    }
+
+    /// The run's recorder.
+    pub(super) fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the journal holds effects that this closure did not come to: it is not the closure that made them.
+    pub fn left_over(&self) -> Option<String> {
+        let state = self.lock();
+        let seq = state.seq as usize;
+        state.known.get(seq).map(|effect| {
+            format!(
+                "the journal holds {} {} as effect {}, which the change did not come to again",
+                effect.sent.native,
+                effect.sent.targets.join(", "),
+                seq + 1
+            )
+        })
+    }
+
+    /// Sends an effect once: journals it, sends it, journals the answer. `before` reads what is there.
+    pub(super) fn perform(
+        &self,
+        intent: Intent,
+        before: impl FnOnce() -> Result<Vec<Before>, EffectError>,
+        send: impl FnOnce(&[Before]) -> Result<Answer, EffectError>,
+    ) -> Result<Value, EffectError> {
+        let (seq, known) = {
+            let mut state = self.lock();
+            state.seq += 1;
+            (state.seq, state.known.get(state.seq as usize - 1).cloned())
+        };
+        let idempotent = intent.idempotent || self.idempotent;
+        let mut images = None;
+        if let Some(known) = known {
+            if let Some(answer) = self.replay(&intent, &known, seq, idempotent)? {
+                return Ok(answer);
+            }
+            // what was there before the first time is what undo has to know
+            images = Some(known.sent.before);
+        }
+        (self.standing)()?;
+        let before = match images {
+            Some(images) => images,
+            None => before()?,
+        };
+        let sent = Sent {
+            seq,
+            native: intent.native.into(),
+            targets: intent.targets,
+            input: intent.input,
+            idempotent,
+            before,
+            place: intent.place,
+        };
+        self.recorder().commit(&Event::Effect { step: self.step.clone(), effect: sent.clone() })?;
+        let Answer { results, output, error } = send(&sent.before)?;
+        let event = Event::Effected {
+            step: self.step.clone(),
+            seq,
+            results,
+            output: output.clone(),
+            error: error.as_ref().map(ToString::to_string),
+        };
+        let mut recorder = self.recorder();
+        if idempotent {
+            recorder.append(&event)?
+        } else {
+            recorder.commit(&event)?
+        }
+        error.map_or(Ok(output), Err)
+    }
+
+    /// The journal's answer to an effect, or none where it has to be sent (again).
+    fn replay(
+        &self,
+        intent: &Intent,
+        known: &EffectState,
+        seq: u32,
+        idempotent: bool,
+    ) -> Result<Option<Value>, EffectError> {
+        let same = known.sent.native == intent.native && known.sent.targets == intent.targets;
+        let differs = |what: &str| {
+            EffectError::new(
+                Sort::Uncertain,
+                format!(
+                    "effect {seq} of step {} is not the one in the journal: journaled {} {}, now {} {}{what}",
+                    self.step,
+                    known.sent.native,
+                    known.sent.targets.join(", "),
+                    intent.native,
+                    intent.targets.join(", "),
+                ),
+            )
+            .help("look at what is there, then say what became of the step")
+        };
+        if !same {
+            return Err(differs(""));
+        }
+        let done = known.results.as_ref().is_some_and(|results| {
+            known.error.is_none() && results.iter().all(|r| matches!(r.outcome, Outcome::Applied | Outcome::Unchanged))
+        });
+        if done {
+            if known.sent.input != intent.input {
+                return Err(differs(" with another input"));
+            }
+            return Ok(Some(known.output.clone()));
+        }
+        if known.results.is_some() {
+            // it failed, and was seen to fail: resuming asks for it again
+            return Ok(None);
+        }
+        if known.sent.input != intent.input {
+            return Err(differs(" with another input"));
+        }
+        if idempotent {
+            return Ok(None);
+        }
+        Err(EffectError::new(
+            Sort::Uncertain,
+            format!(
+                "{} {} was sent by step {} and its answer is not known; it may not be sent twice",
+                known.sent.native,
+                known.sent.targets.join(", "),
+                self.step
+            ),
+        )
+        .help("look at what is there: whether it was done can be seen, not guessed"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("step", &self.step).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+use serde::{Deserialize, Serialize};
+
+/// What a closure, or the script itself, may do right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The script is being declared: pure natives only.
+    Declare,
+    /// discover, assume, precheck, verify, skip_if, show, undone: nothing may change.
+    Read,
+    /// change, undo, repair.
+    Change,
+}
+
+impl Mode {
+    /// Where the caller is, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Declare => "while the plan is being declared",
+            Self::Read => "in a closure that only reads",
+            Self::Change => "in a change",
+        }
+    }
+}

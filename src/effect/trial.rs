@@ -1,0 +1,54 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+
+use crate::{model::Touch, object};
+
+/// A rehearsal of change closures with no effect on anything: each native leaves a touch and answers a stand-in.
+#[derive(Debug, Default)]
+pub struct Trial {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    touches: Vec<Touch>,
+    objects: BTreeMap<String, Value>,
+}
+
+impl Trial {
+    /// Over an empty sandbox.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves a touch.
+    pub fn touch(&self, touch: Touch) {
+        let mut seen = self.lock();
+        if !seen.touches.contains(&touch) {
+            seen.touches.push(touch);
+        }
+    }
+
+    /// Keeps an object that a step would have made, for the reads of later ones.
+    pub fn keep(&self, object: &Value) {
+        self.lock().objects.insert(object::reference(object).to_string(), object.clone());
+    }
+
+    /// An object that an earlier step would have made.
+    pub fn kept(&self, reference: &str) -> Option<Value> {
+        self.lock().objects.get(reference).cloned()
+    }
+
+    /// Takes the touches since the last call.
+    pub fn take_touches(&self) -> Vec<Touch> {
+        std::mem::take(&mut self.lock().touches)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

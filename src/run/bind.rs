@@ -1,0 +1,165 @@
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::{Stop, executor::Run, start::Ended};
+use crate::{
+    effect::{Call, Door, Mode},
+    event::{Cancel, Clock, Event, FailureKind, LogError, Recorder, Settings, Staged},
+    model::{Body, Identity, Place, Severity, Target},
+    script::{self, Answer, Declared, Discover, ScriptError},
+};
+
+/// How long one `discover` may take.
+const DISCOVER: Duration = Duration::from_secs(60);
+
+/// Connects to a context, and declares the playbook on it: with its params, its tools, its checks.
+pub trait Connect: Send + Sync {
+    /// The context's door.
+    ///
+    /// # Errors
+    /// An undeclared context (31), a kubeconfig that cannot be used (2 or 31).
+    fn connect(&self) -> Result<Connected, Ended>;
+
+    /// Declares the script, offline without `discover`, rehearses it and checks it.
+    fn declare(
+        &self,
+        discover: Option<Arc<dyn Discover>>,
+        settings: &Settings,
+        started: Timestamp,
+        cancel: &Cancel,
+    ) -> Declared;
+}
+
+/// A context that can be worked on.
+#[derive(Debug)]
+pub struct Connected {
+    /// Which.
+    pub target: Target,
+    /// The way there.
+    pub door: Arc<Door>,
+}
+
+impl Run {
+    /// Declares the script again, each `discover` answered where it stands, and asks everything that can be asked before
+    /// the first change.
+    pub fn bind(&mut self, staged: Staged) -> Result<(), Stop> {
+        self.declare_bound()?;
+        let bound = Event::Bound {
+            identity: self.identity.clone(),
+            plan: Box::new((*self.plan).clone()),
+            digest: self.plan.digest(),
+            staged,
+        };
+        self.append(&bound)?;
+        self.preflight()
+    }
+
+    /// Binds a run whose first process ended before it had a bound plan. What was discovered stays as it was journaled.
+    pub fn bind_again(&mut self) -> Result<(), Stop> {
+        let staged = self.with_state(|state| state.staged.clone());
+        self.bind(staged)
+    }
+
+    pub fn declare_bound(&mut self) -> Result<(), Stop> {
+        let asking = Arc::new(Asking {
+            recorder: self.recorder.clone(),
+            door: self.door.clone(),
+            cancel: self.cancel.clone(),
+            clock: self.crew.clock.clone(),
+            lost: Mutex::new(None),
+        });
+        let (settings, started) = self.with_state(|state| (state.settings.clone(), state.started));
+        let started = started.unwrap_or_else(|| self.crew.clock.now());
+        let declared = self.connect.declare(Some(asking.clone()), &settings, started, &self.cancel);
+        if let Some(error) = asking.lost.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(Stop::Journal(error));
+        }
+        self.go_on()?;
+        let errors: Vec<_> = declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
+        self.plan = Arc::new(declared.plan.clone());
+        self.declared = declared;
+        if let Some(first) = errors.first() {
+            let message = format!("declared on {}, the playbook is not ready: {}", self.target.name, first.message);
+            self.append(&Event::Preflight { findings: errors.clone() })?;
+            return Err(Self::refused(FailureKind::Preflight, message));
+        }
+        Ok(())
+    }
+}
+
+/// Answers `discover` on the bound context: from the journal where it has the answer, else by asking.
+struct Asking {
+    recorder: Arc<Mutex<Recorder>>,
+    door: Arc<Door>,
+    cancel: Cancel,
+    clock: Arc<dyn Clock>,
+    lost: Mutex<Option<LogError>>,
+}
+
+impl Discover for Asking {
+    fn answer(
+        &self,
+        name: &str,
+        turn: usize,
+        place: &Place,
+        ask: &mut dyn FnMut(script::Call) -> Result<serde_json::Value, ScriptError>,
+    ) -> Result<Answer, ScriptError> {
+        let known = {
+            let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+            recorder.state().discovered.get(&(name.to_string(), turn)).cloned()
+        };
+        if let Some((value, failed)) = known {
+            return Ok(Answer { value, failed });
+        }
+        let call = Call::new(Mode::Read, Some(self.door.clone()), self.cancel.clone()).until(Instant::now() + DISCOVER);
+        let answer = match ask(tag(&Body::Discovery(turn), &call, self.clock.as_ref())) {
+            Ok(value) => Answer { value, failed: None },
+            Err(error) if self.cancel.is_cancelled() => return Err(error),
+            // the sample keeps the rest of the plan together, so that everything is still reported at once
+            Err(error) => Answer { value: serde_json::Value::Null, failed: Some(error.message) },
+        };
+        let event = Event::Discovered {
+            name: name.into(),
+            turn,
+            value: answer.value.clone(),
+            failed: answer.failed.clone(),
+            place: place.clone(),
+        };
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = recorder.append(&event) {
+            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        Ok(answer)
+    }
+}
+
+/// A call as its script knows it.
+pub(super) fn tag(body: &Body, call: &Call, clock: &dyn Clock) -> script::Call {
+    let cancel = call.cancel.clone();
+    let mut tag = script::Call::new(body.clone()).through(Arc::new(call.clone()));
+    tag.deadline = call.deadline;
+    tag.cancelled = Some(Arc::new(move || cancel.is_cancelled()));
+    tag.now = Some(clock.now());
+    tag
+}
+
+/// What is locked: the cluster, narrowed by the plan's scope.
+pub(super) fn place(target: &Target, identity: Option<&Identity>, scope: Option<&str>) -> String {
+    let cluster = identity.map_or(target.name.as_str(), |identity| identity.uid.as_str());
+    scope.map_or_else(|| cluster.to_string(), |scope| format!("{cluster}/{scope}"))
+}
+
+/// Six random hex digits.
+pub(super) fn random_hex() -> String {
+    let mut bytes = [0u8; 3];
+    // without randomness the clock's lowest digits are as good: the folder's creation refuses a name that is taken
+    if getrandom::fill(&mut bytes).is_err() {
+        let nanos = Timestamp::now().subsec_nanosecond().to_le_bytes();
+        bytes.copy_from_slice(&nanos[..3]);
+    }
+    format!("{:02x}{:02x}{:02x}", bytes[0], bytes[1], bytes[2])
+}

@@ -1,0 +1,92 @@
+use super::{Stop, executor::Run, start::Ended};
+use crate::{
+    event::{Closed, Event, Failure, FailureKind},
+    model::ExitCode,
+};
+
+impl Run {
+    /// Writes how the process ended, and the incident record where something did not go as expected.
+    pub fn conclude(self, result: Result<(), Stop>) -> Ended {
+        let ended = match result {
+            Ok(()) => self.closes(),
+            Err(Stop::Waiting { reason, gate, step, exit }) => {
+                let event = Event::Waiting { reason: reason.clone(), gate, step, exit };
+                self.ends(&event, exit, reason)
+            }
+            Err(Stop::Cancelled) => {
+                let reason = self.cancel.reason().unwrap_or("cancelled");
+                let exit = if reason == "SIGTERM" { ExitCode::Terminated } else { ExitCode::Interrupted };
+                let said = self.append(&Event::Cancelled { reason: reason.into() });
+                let words = format!("stopped by {reason}: nothing new was started");
+                match said {
+                    Ok(()) => self.ends(&Event::Stopped { reason: words.clone(), exit }, exit, words),
+                    Err(error) => self.lost(&error),
+                }
+            }
+            Err(Stop::Failed { failure, step }) => self.failed_end(*failure, step.is_some()),
+            Err(Stop::Journal(error)) => self.lost(&error),
+        };
+        self.recorder().end();
+        ended
+    }
+
+    fn closes(&self) -> Ended {
+        let exceptions = self.with_state(|state| state.exceptions.clone());
+        let event = Event::Closed { how: Closed::Done, reason: None, exit: ExitCode::Done, exceptions };
+        let words = self.plan.outcome.clone().map_or_else(|| "done".to_string(), |outcome| format!("done: {outcome}"));
+        let ended = self.ends(&event, ExitCode::Done, words);
+        self.give_up_place();
+        ended
+    }
+
+    fn failed_end(&self, failure: Failure, has_line: bool) -> Ended {
+        let exit = if failure.kind == FailureKind::Journal { ExitCode::Internal } else { failure.kind.exit() };
+        let nothing_changed = failure.kind == FailureKind::Preflight;
+        if !has_line {
+            if let Err(error) = self.record(&Event::Failed { failure: failure.clone() }) {
+                return self.lost(&error);
+            }
+        }
+        if !nothing_changed {
+            self.collect_evidence();
+        }
+        let event = if nothing_changed {
+            // it holds no place: there is nothing to come back to
+            Event::Closed { how: Closed::Abandoned, reason: Some(failure.message.clone()), exit, exceptions: vec![] }
+        } else {
+            Event::Stopped { reason: failure.message.clone(), exit }
+        };
+        let mut ended = self.ends(&event, exit, failure.message.clone());
+        ended.incident = self.write_incident();
+        if nothing_changed {
+            self.give_up_place();
+        }
+        ended.failure = Some(failure);
+        ended
+    }
+
+    fn ends(&self, event: &Event, exit: ExitCode, message: String) -> Ended {
+        if let Err(error) = self.record(event) {
+            return self.lost(&error);
+        }
+        Ended { run: self.with_state(|state| state.run.clone()), ..Ended::new(exit, message) }
+    }
+
+    /// The journal is gone: the folder says what it last said, and nothing more is done.
+    fn lost(&self, error: &crate::event::LogError) -> Ended {
+        let mut ended = Ended::new(ExitCode::Internal, format!("{error}; nothing more was changed"));
+        ended.run = self.with_state(|state| state.run.clone());
+        ended.help.push("make room or make the folder writable, then resume: what is journaled is kept".into());
+        ended
+    }
+
+    fn give_up_place(&self) {
+        let run = self.with_state(|state| state.run.clone());
+        if let Some(run) = run {
+            if let Err(error) = self.crew.lock.free(&run) {
+                // a place whose run is closed is free to the next taker anyway
+                tracing::warn!(%error, "the place of {run} was not given up");
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Stop, start::Crew};
+use crate::{
+    effect::{Call, Door, EffectError, Mode, Sort, Standing, Watching},
+    event::{Cancel, Event, Failure, FailureKind, Held, LogError, Recorder, RunState},
+    model::{Body, GateClass, Identity, Item, Phase, Plan, Step, StepId, Target},
+    script::{self, Declared, ScriptError},
+};
+
+/// A bound run: what it is made of, and where it writes.
+pub(super) struct Run {
+    pub crew: Crew,
+    pub recorder: Arc<Mutex<Recorder>>,
+    pub plan: Arc<Plan>,
+    pub declared: Declared,
+    pub door: Arc<Door>,
+    pub connect: Arc<dyn super::bind::Connect>,
+    pub cancel: Cancel,
+    pub target: Target,
+    pub identity: Option<Identity>,
+    /// The lowest class that any gate may have in this context.
+    pub lowest: GateClass,
+    pub held: Arc<Mutex<Box<dyn Held>>>,
+    /// Where it stops as at a gate.
+    pub until: Option<String>,
+}
+
+impl Run {
+    pub fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn state(&self) -> RunState {
+        self.recorder().state().clone()
+    }
+
+    /// One look at the folded state, without copying it.
+    pub fn with_state<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
+        look(self.recorder().state())
+    }
+
+    pub fn append(&self, event: &Event) -> Result<(), LogError> {
+        self.recorder().append(event)
+    }
+
+    pub fn record(&self, event: &Event) -> Result<(), LogError> {
+        self.recorder().record(event)
+    }
+
+    /// A call that only reads, through watches where it is repeated.
+    pub fn reading(&self, watching: Option<&Arc<Watching>>) -> Call {
+        let mut call = Call::new(Mode::Read, Some(self.door.clone()), self.cancel.clone());
+        call.watches = watching.cloned();
+        call
+    }
+
+    /// Calls a closure that is not an assertion.
+    pub fn call(&self, body: &Body, step: Option<&StepId>, call: &Call) -> Result<serde_json::Value, ScriptError> {
+        self.declared.call(body, self.tag(body, step, call))
+    }
+
+    /// A call as its script knows it: with what its step returned and found.
+    pub fn tag(&self, body: &Body, step: Option<&StepId>, call: &Call) -> script::Call {
+        let mut tag = super::bind::tag(body, call, self.crew.clock.as_ref());
+        if let Some(step) = step {
+            tag.output = self.with_state(|state| state.steps.get(step).and_then(|known| known.output.clone()));
+            tag.before = Some(self.before(step));
+        }
+        tag.outputs = Some(self.outputs());
+        tag
+    }
+
+    /// What steps' changes returned, from the journal, in the first process as after a resume.
+    fn outputs(&self) -> script::Outputs {
+        let recorder = self.recorder.clone();
+        Arc::new(move |step| {
+            let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+            recorder.state().steps.get(step).and_then(|state| state.output.clone())
+        })
+    }
+
+    /// What was there before a step's effects.
+    fn before(&self, step: &StepId) -> script::Before {
+        let (recorder, step) = (self.recorder.clone(), step.clone());
+        Arc::new(move |reference| {
+            let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+            let effects = recorder.state().steps.get(&step).map(|state| state.effects.as_slice()).unwrap_or_default();
+            let images = effects.iter().flat_map(|effect| &effect.sent.before);
+            Ok(images.filter(|before| before.object == reference).find_map(|before| before.image.clone()))
+        })
+    }
+
+    /// What is asked before each effect: the lock, and whether it is still the pinned cluster.
+    pub fn standing(&self) -> Standing {
+        let (held, door, cancel) = (self.held.clone(), self.door.clone(), self.cancel.clone());
+        let uid = self.identity.as_ref().map(|identity| identity.uid.clone());
+        Arc::new(move || {
+            held.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .check()
+                .map_err(|error| EffectError::new(Sort::Lock, format!("the run's place was lost: {error}")))?;
+            match &uid {
+                Some(uid) => door.same_cluster(uid, &cancel),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Phase by phase, item by item; what is done already is passed over.
+    pub fn drive(&mut self) -> Result<(), Stop> {
+        self.start_gate()?;
+        let plan = self.plan.clone();
+        for (index, phase) in plan.phases.iter().enumerate() {
+            if self.is_over(phase) {
+                continue;
+            }
+            self.append(&Event::PhaseStarted { index, title: phase.title.clone() })?;
+            for item in &phase.items {
+                self.go_on()?;
+                match item {
+                    Item::Step(step) => self.step_unless_done(step)?,
+                    Item::Gate(gate) => self.gate_unless_open(gate)?,
+                }
+            }
+            self.append(&Event::PhaseEnded { index, title: phase.title.clone() })?;
+        }
+        self.outcome()
+    }
+
+    fn is_over(&self, phase: &Phase) -> bool {
+        self.with_state(|state| {
+            phase.items.iter().all(|item| match item {
+                Item::Step(step) => state.is_done(&step.id),
+                Item::Gate(gate) => state.gates.get(&gate.id).is_some_and(crate::event::GateState::is_open),
+            })
+        })
+    }
+
+    fn step_unless_done(&mut self, step: &Step) -> Result<(), Stop> {
+        if self.with_state(|state| state.is_done(&step.id)) {
+            return Ok(());
+        }
+        self.recorder().absorb()?;
+        self.step(step)?;
+        if self.until.as_deref().is_some_and(|until| until == step.id.as_str() || until == step.title) {
+            return Err(Stop::Waiting {
+                reason: format!("step \"{}\" is done, which is where it was asked to stop", step.title),
+                gate: None,
+                step: Some(step.id.clone()),
+                exit: crate::model::ExitCode::Waiting,
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends here where the run was cancelled.
+    pub fn go_on(&self) -> Result<(), Stop> {
+        if self.cancel.is_cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
+    }
+
+    /// The outcome's verifies: the last phase's gate.
+    fn outcome(&mut self) -> Result<(), Stop> {
+        let plan = self.plan.clone();
+        let mut results = vec![];
+        for (n, verify) in plan.verifies.iter().enumerate() {
+            let result = self.hold(&Body::Outcome(n), verify, None, n, false)?;
+            let held = result.verdict.holds();
+            results.push(result);
+            if !held {
+                let unknown = results.last().is_some_and(|r| r.verdict == crate::model::Verdict::Unknown);
+                let kind = if unknown { FailureKind::Unknown } else { FailureKind::Verify };
+                let words = if unknown { "could not be seen" } else { "is not there" };
+                let mut failure = Failure::new(kind, format!("the outcome {words}: {}", verify.text));
+                failure.place = Some(verify.place.clone());
+                failure.excerpt = self.declared.excerpt(&verify.place);
+                failure.verifies = results;
+                return Err(Stop::Failed { failure: Box::new(failure), step: None });
+            }
+        }
+        if !results.is_empty() {
+            self.append(&Event::OutcomeVerified { verifies: results })?;
+        }
+        Ok(())
+    }
+
+    /// An effect's or closure's error as what happened to the run.
+    pub fn failed(&self, kind: FailureKind, error: &ScriptError) -> Failure {
+        let mut failure = Failure::new(kind, error.message.clone());
+        failure.place.clone_from(&error.place);
+        failure.excerpt = error.place.as_ref().and_then(|place| self.declared.excerpt(place));
+        failure.help.clone_from(&error.help);
+        failure
+    }
+}

@@ -1,0 +1,327 @@
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use super::{Stop, executor::Run};
+use crate::{
+    effect::Watching,
+    event::{Event, Failure, FailureKind, Gates, Message, RunState, Said},
+    model::{
+        Body, Confidence, Decision, Digest, ExitCode, Fact, Gate, GateCard, GateClass, GateId, Item, Span, Verdict,
+    },
+};
+
+/// How long an approval counts where a gate does not say.
+const EXPIRES: Span = Span::seconds(3600);
+
+impl Run {
+    /// The stop before the first change. It passes by itself where nothing needs acknowledgement and the context asks
+    /// for no class above `any`.
+    pub fn start_gate(&mut self) -> Result<(), Stop> {
+        let id = GateId::start();
+        if self.with_state(|state| is_open(state, &id)) {
+            return Ok(());
+        }
+        let facts = self.start_facts();
+        let acknowledge = facts.iter().any(|fact| matches!(fact, Fact::Acknowledge { .. }));
+        let class =
+            if acknowledge || self.lowest > GateClass::Any { self.lowest.max(GateClass::Any) } else { GateClass::Auto };
+        let question = format!("Start \"{}\" on {}?", self.plan.title, self.target.name);
+        let card = self.card(&id, question, class, facts, EXPIRES, 0, None);
+        self.decide(card)
+    }
+
+    pub fn gate_unless_open(&mut self, gate: &Gate) -> Result<(), Stop> {
+        if self.with_state(|state| is_open(state, &gate.id)) {
+            return Ok(());
+        }
+        self.recorder().absorb()?;
+        let mut facts = self.verifies_again()?;
+        if let Some(failure) = regression(&facts) {
+            let failure = Failure { place: gate.place.clone(), ..failure };
+            return Err(Stop::Failed { failure: Box::new(failure), step: None });
+        }
+        for (n, show) in gate.shows.iter().enumerate() {
+            let call = self.reading(None).until(Instant::now() + std::time::Duration::from_secs(30));
+            let value = match self.call(&Body::Show(gate.id.clone(), n), None, &call) {
+                Ok(value) => value,
+                Err(_) if self.cancel.is_cancelled() => return Err(Stop::Cancelled),
+                // what it would have shown is part of the evidence only when it can be seen
+                Err(error) => serde_json::json!({ "not captured": error.message }),
+            };
+            facts.push(Fact::Shown { text: show.text.clone(), value });
+        }
+        facts.extend(self.with_state(|state| {
+            state.notes.iter().map(|(_, _, text)| Fact::Known { text: format!("note: {text}") }).collect::<Vec<_>>()
+        }));
+        let class = gate.class.unwrap_or_default().max(self.lowest);
+        let rejected =
+            self.with_state(|state| match state.gates.get(&gate.id).and_then(|gate| gate.decision.clone()) {
+                Some(Decision::NoGo { reason }) => Some(reason.unwrap_or_else(|| "no words were left with it".into())),
+                _ => None,
+            });
+        let done = self.with_state(|state| self.plan.steps().filter(|step| state.is_done(&step.id)).count());
+        let expires = gate.expires.unwrap_or(EXPIRES);
+        let card = self.card(&gate.id, gate.question.clone(), class, facts, expires, done, rejected);
+        self.decide(card)
+    }
+
+    /// Everything that the decision before the first change rests on.
+    fn start_facts(&self) -> Vec<Fact> {
+        let mut facts = vec![];
+        let state = self.state();
+        for risk in &self.plan.risks {
+            if !risk.on.is_empty() && !risk.on.iter().any(|on| *on == self.target.name || *on == self.target.tier) {
+                continue;
+            }
+            facts.push(match &risk.unknown_blast_radius {
+                Some(why) => {
+                    Fact::Acknowledge { text: format!("risk: {} - its blast radius is not known: {why}", risk.text) }
+                }
+                None => Fact::Known { text: format!("risk: {} - affects {}", risk.text, risk.affects.join(", ")) },
+            });
+        }
+        for (n, assumption) in self.plan.assumptions.iter().enumerate() {
+            let verdict = state.assumed.get(&n).and_then(|assumed| assumed.verdict);
+            let words = verdict.map_or("has no probe", Verdict::words);
+            let text = format!("assumption ({}): {} - {words}", assumption.confidence, assumption.text);
+            let acknowledge = verdict.is_none() && assumption.confidence == Confidence::Low;
+            facts.push(if acknowledge { Fact::Acknowledge { text } } else { Fact::Known { text } });
+        }
+        match &state.staged {
+            crate::event::Staged::Skipped { reason } => {
+                facts.push(Fact::Acknowledge { text: format!("the staging run is skipped: {reason}") });
+            }
+            crate::event::Staged::By { run, context, differences, .. } => {
+                facts.push(Fact::Known { text: format!("verified on {context} by run {run}") });
+                facts.extend(
+                    differences.iter().map(|text| Fact::Known { text: format!("differs from that run: {text}") }),
+                );
+            }
+            crate::event::Staged::NotRequired => {}
+        }
+        if let Some(findings) = &state.preflight {
+            facts
+                .extend(findings.iter().map(|finding| Fact::Known { text: format!("preflight: {}", finding.message) }));
+        }
+        facts
+    }
+
+    /// All verifies so far, evaluated again: a change that broke an earlier one is seen before anything more changes.
+    pub fn verifies_again(&self) -> Result<Vec<Fact>, Stop> {
+        let mut facts = vec![];
+        let watching = Watching::new(self.door.clone());
+        let state = self.state();
+        for step in self.plan.steps().filter(|step| state.is_done(&step.id)) {
+            let results = &state.steps[&step.id].verifies;
+            for (n, verify) in step.verifies.iter().enumerate() {
+                let look =
+                    self.look(&Body::Verify(step.id.clone(), n), Some(&step.id), Some(&watching), Instant::now())?;
+                facts.push(Fact::Verify {
+                    step: step.id.to_string(),
+                    text: verify.text.clone(),
+                    verdict: look.verdict,
+                    observations: look.observations,
+                    held_before: results.get(n).is_some_and(|result| result.held_before),
+                    flaps: results.get(n).map_or(0, |result| result.flaps),
+                });
+            }
+        }
+        Ok(facts)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one card")]
+    fn card(
+        &self,
+        id: &GateId,
+        question: String,
+        class: GateClass,
+        facts: Vec<Fact>,
+        expires: Span,
+        done: usize,
+        rejected: Option<String>,
+    ) -> GateCard {
+        // what is asked for is the way to the next gate
+        let mut next = vec![];
+        let mut steps = 0;
+        'items: for item in self.plan.phases.iter().flat_map(|phase| &phase.items) {
+            match item {
+                Item::Step(step) => {
+                    steps += 1;
+                    if steps > done {
+                        next.push(step);
+                    }
+                }
+                Item::Gate(gate) if gate.id != *id && !next.is_empty() => break 'items,
+                Item::Gate(_) => {}
+            }
+        }
+        let state = self.state();
+        let (plan, digest) =
+            state.plan.map_or_else(|| (self.plan.clone(), self.plan.digest()), |(p, d)| (Arc::from(p), d));
+        let params: BTreeMap<_, _> =
+            plan.params.iter().filter_map(|param| Some((param.name.clone(), param.value.clone()?))).collect();
+        GateCard {
+            run: state.run.unwrap_or_else(|| crate::model::RunId::new("")),
+            gate: id.clone(),
+            question,
+            class,
+            target: self.target.clone(),
+            identity: self.identity.clone(),
+            plan: digest,
+            params,
+            facts,
+            touches: next.iter().flat_map(|step| step.trial.clone()).collect(),
+            next: next.iter().map(|step| step.title.clone()).collect(),
+            expires,
+            rejected,
+        }
+    }
+
+    /// Opens a gate with its evidence and finds out what is decided.
+    fn decide(&self, card: GateCard) -> Result<(), Stop> {
+        let digest = card.digest();
+        self.append(&Event::GateOpened { card: Box::new(card.clone()), digest: digest.clone() })?;
+        if card.class == GateClass::Auto && !card.needs_acknowledgement() && card.all_hold() {
+            return self.decided(&card, &digest, Decision::Go { reason: None }, "auto", None);
+        }
+        let mut asked = false;
+        loop {
+            self.recorder().absorb()?;
+            if let Some(end) = self.answered(&card, &digest) {
+                return end;
+            }
+            if asked {
+                break;
+            }
+            let elsewhere = || self.cancel.is_cancelled() || self.has_answer(&card.gate);
+            for (_, broker) in self.crew.gates.iter().filter(|(class, _)| *class >= card.class) {
+                let decision = broker.decide(&card, &elsewhere);
+                self.go_on()?;
+                if decision != Decision::NotNow {
+                    return self.decided(&card, &digest, decision, broker.name(), None);
+                }
+            }
+            asked = true;
+        }
+        self.waits(&card, format!("gate \"{}\" waits for a decision", card.question), ExitCode::Waiting)
+    }
+
+    fn has_answer(&self, id: &GateId) -> bool {
+        let absorbed = self.recorder().absorb();
+        absorbed.is_ok() && self.with_state(|state| answer(state, id).is_some())
+    }
+
+    /// What another process answered, where it did.
+    fn answered(&self, card: &GateCard, digest: &Digest) -> Option<Result<(), Stop>> {
+        let message = self.with_state(|state| answer(state, &card.gate))?;
+        Some(match message.said {
+            Said::Reject { reason, .. } => self.decided(card, digest, Decision::NoGo { reason }, "reject", message.by),
+            // a class above `any` is not reached by an approval that any process can write
+            Said::Approve { .. } if card.class > GateClass::Any => self.waits(
+                card,
+                format!("gate \"{}\" is of class {}, which `approve` does not open", card.question, card.class),
+                ExitCode::Waiting,
+            ),
+            Said::Approve { digest: seen, .. } if seen != *digest => {
+                let end = self.forget(card, digest);
+                end.and_then(|()| {
+                    self.waits(
+                        card,
+                        "what was approved is not what is there now: look at the fresh evidence".into(),
+                        ExitCode::Waiting,
+                    )
+                })
+            }
+            Said::Approve { expires, .. } if expires < self.crew.clock.now() => {
+                let end = self.forget(card, digest);
+                end.and_then(|()| self.waits(card, format!("the approval expired at {expires}"), ExitCode::Expired))
+            }
+            Said::Approve { reason, .. } => self.decided(card, digest, Decision::Go { reason }, "approve", message.by),
+            _ => return None,
+        })
+    }
+
+    /// An approval that does not count is used up: the next one is made on fresh evidence.
+    fn forget(&self, card: &GateCard, digest: &Digest) -> Result<(), Stop> {
+        // a decision of its own kind, so that a reader sees that nobody said go on this evidence
+        self.record(&Event::GateDecided {
+            gate: card.gate.clone(),
+            digest: digest.clone(),
+            decision: Decision::NotNow,
+            via: "approve".into(),
+            by: None,
+        })?;
+        Ok(())
+    }
+
+    fn decided(
+        &self,
+        card: &GateCard,
+        digest: &Digest,
+        decision: Decision,
+        via: &str,
+        by: Option<String>,
+    ) -> Result<(), Stop> {
+        self.record(&Event::GateDecided {
+            gate: card.gate.clone(),
+            digest: digest.clone(),
+            decision: decision.clone(),
+            via: via.into(),
+            by,
+        })?;
+        match decision {
+            Decision::Go { .. } => Ok(()),
+            Decision::NoGo { reason } => {
+                let words = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                self.waits(card, format!("gate \"{}\" was rejected{words}", card.question), ExitCode::Rejected)
+            }
+            Decision::NotNow => self.waits(card, format!("gate \"{}\" waits", card.question), ExitCode::Waiting),
+        }
+    }
+
+    fn waits(&self, card: &GateCard, reason: String, exit: ExitCode) -> Result<(), Stop> {
+        self.go_on()?;
+        Err(Stop::Waiting { reason, gate: Some(card.gate.clone()), step: None, exit })
+    }
+}
+
+fn is_open(state: &RunState, id: &GateId) -> bool {
+    state.gates.get(id).is_some_and(crate::event::GateState::is_open)
+}
+
+/// The last unused answer to a gate.
+fn answer(state: &RunState, id: &GateId) -> Option<Message> {
+    state
+        .unused
+        .iter()
+        .rev()
+        .find(|message| matches!(&message.said, Said::Approve { gate, .. } | Said::Reject { gate, .. } if gate == id))
+        .cloned()
+}
+
+/// The first verify that was true and is not any more.
+pub(super) fn regression(facts: &[Fact]) -> Option<Failure> {
+    facts.iter().find_map(|fact| match fact {
+        Fact::Verify { step, text, verdict, observations, .. } if !verdict.holds() => {
+            let (kind, words) = match verdict {
+                Verdict::Unknown => (FailureKind::Unknown, "was true and can not be seen now"),
+                _ => (FailureKind::Regression, "was true and is not any more"),
+            };
+            let mut failure = Failure::new(kind, format!("verify \"{text}\" of step {step} {words}"));
+            failure.verifies.push(crate::event::VerifyResult {
+                text: text.clone(),
+                verdict: *verdict,
+                observations: observations.clone(),
+                reason: None,
+                evaluations: 1,
+                took: Span::default(),
+                flaps: 0,
+                held_before: false,
+            });
+            Some(failure)
+        }
+        _ => None,
+    })
+}
+
+/// A broker whose answer counts as this class at most.
+pub(super) type Broker = (GateClass, Arc<dyn Gates>);

@@ -1,0 +1,383 @@
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use super::{
+    Stop,
+    bind::{self, Connect, Connected},
+    executor::Run,
+    gate::Broker,
+    promotion::{self, Candidate, Requirement},
+};
+use crate::{
+    bundle::Bundle,
+    event::{
+        Cancel, Clock, Event, Failure, FailureKind, Gates, Holder, Lock, LockError, Opened, Recorder, RunState,
+        Settings, Sink, Staged, Store, StoreError,
+    },
+    model::{Digest, ExitCode, Finding, GateClass, Identity, Plan, RunId, slug},
+};
+
+/// What runs are made with: the extension points of the library.
+#[derive(Clone)]
+pub struct Crew {
+    /// Where runs are kept.
+    pub store: Arc<dyn Store>,
+    /// One run that changes per cluster.
+    pub lock: Arc<dyn Lock>,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// Who decides gates, each with the class that its answer counts as at most.
+    pub gates: Vec<Broker>,
+    /// Writes a run's incident record; gives its path.
+    pub write_incident: Arc<dyn Fn(&RunId) -> Result<PathBuf, String> + Send + Sync>,
+}
+
+impl Crew {
+    pub(super) fn brokers(&self) -> Vec<Arc<dyn Gates>> {
+        self.gates.iter().map(|(_, broker)| broker.clone()).collect()
+    }
+}
+
+/// What is to be run, and where.
+pub struct Order {
+    /// The playbook.
+    pub bundle: Arc<Bundle>,
+    /// Where it was read from.
+    pub origin: Option<String>,
+    /// The `runbook.toml` in force.
+    pub config: Option<String>,
+    /// What was asked for.
+    pub settings: Settings,
+    /// Whether bytes hold a known secret: such a file is not copied.
+    pub holds_secret: Box<dyn Fn(&[u8]) -> bool + Send>,
+    /// What could not be put into the bundle.
+    pub unread: Vec<Finding>,
+    /// Connects to the context and declares on it.
+    pub connect: Arc<dyn Connect>,
+    /// What the context asks of an earlier one.
+    pub requirement: Option<Requirement>,
+    /// The UID that the context is pinned to.
+    pub pinned: Option<String>,
+    /// The lowest class that any gate may have there.
+    pub lowest: GateClass,
+    /// Ends it.
+    pub cancel: Cancel,
+    /// Views.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Gets the number of each line that views may see.
+    pub told: Box<dyn Fn(u64) + Send>,
+    /// Gets the run's id once there is one.
+    pub named: Box<dyn Fn(&RunId) + Send>,
+    /// The account that starts it.
+    pub by: Option<String>,
+    /// The machine.
+    pub host: String,
+}
+
+/// What a run's process came to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ended {
+    /// The run; none where it was refused before it began to exist.
+    pub run: Option<RunId>,
+    /// The code to exit with.
+    pub exit: ExitCode,
+    /// What happened, in words.
+    pub message: String,
+    /// What check or preflight found.
+    pub findings: Vec<Finding>,
+    /// What did not go as expected.
+    pub failure: Option<Failure>,
+    /// What to type.
+    pub help: Vec<String>,
+    /// The incident record.
+    pub incident: Option<PathBuf>,
+}
+
+impl Ended {
+    pub(crate) fn new(exit: ExitCode, message: impl Into<String>) -> Self {
+        Self { run: None, exit, message: message.into(), findings: vec![], failure: None, help: vec![], incident: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// Runs a playbook from its beginning.
+pub fn start(crew: Crew, order: Order) -> Ended {
+    match begin(crew, order) {
+        Ok((run, staged)) => {
+            let mut run = run;
+            let result = run.bind(staged).and_then(|()| run.drive());
+            run.conclude(result)
+        }
+        Err(ended) => *ended,
+    }
+}
+
+/// Everything that is asked before the run begins to exist.
+fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
+    let offline = order.connect.declare(None, &order.settings, crew.clock.now(), &order.cancel);
+    let findings: Vec<Finding> = order.unread.iter().chain(&offline.findings).cloned().collect();
+    refuse_errors(&findings)?;
+    let connected = order.connect.connect().map_err(Box::new)?;
+    refuse_unnamed(&offline.plan, &connected.target)?;
+    let identity = who(&order, &connected)?;
+    let staged = staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?;
+    let run = RunId::new(format!("{}-{}", slug(stem(&order.bundle)), bind::random_hex()));
+    let holder = Holder {
+        run: run.clone(),
+        context: connected.target.name.clone(),
+        since: crew.clock.now(),
+        pid: std::process::id(),
+        host: order.host.clone(),
+    };
+    let place = bind::place(&connected.target, identity.as_ref(), offline.plan.scope.as_deref());
+    let held = crew.lock.take(&place, &holder).map_err(|error| locked(&error))?;
+    let bytes = order
+        .bundle
+        .to_bytes(order.holds_secret.as_ref())
+        .map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
+    let log = crew.store.create(&run, &bytes).map_err(|error| unwritable(&error))?;
+    (order.named)(&run);
+    let mut recorder = Recorder::new(log, RunState::default(), order.sinks, order.told);
+    let opened = Event::Opened {
+        run,
+        playbook: order.bundle.entry().to_string(),
+        origin: order.origin,
+        config: order.config,
+        title: offline.plan.title.clone(),
+        target: connected.target.clone(),
+        bundle: order.bundle.digest(),
+        started: holder.since,
+        program: env!("CARGO_PKG_VERSION").into(),
+        settings: order.settings.clone(),
+        by: order.by,
+    };
+    recorder.append(&opened).map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
+    let run = Run {
+        crew,
+        recorder: Arc::new(Mutex::new(recorder)),
+        plan: Arc::new(offline.plan.clone()),
+        declared: offline,
+        door: connected.door,
+        connect: order.connect,
+        cancel: order.cancel,
+        target: connected.target,
+        identity,
+        lowest: order.lowest,
+        held: Arc::new(Mutex::new(held)),
+        until: order.settings.until,
+    };
+    Ok((run, staged))
+}
+
+/// Goes on with a run where its journal ends.
+pub fn resume(crew: Crew, order: Order, run: &RunId) -> Ended {
+    let opened = match crew.store.open(run) {
+        Ok(opened) => opened,
+        Err(error) => return unopened(&error),
+    };
+    match rejoin(crew, order, opened) {
+        Ok((mut run, fresh)) => {
+            let result = if fresh { run.bind_again() } else { run.repeat() }.and_then(|()| run.drive());
+            run.conclude(result)
+        }
+        Err(ended) => *ended,
+    }
+}
+
+fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, bool), Box<Ended>> {
+    let Opened { log, state, torn } = opened;
+    if state.is_closed() {
+        return Err(Box::new(
+            Ended::new(ExitCode::Usage, format!("run {} is closed", name(&state)))
+                .help(format!("runbook show {}", name(&state))),
+        ));
+    }
+    let connected = order.connect.connect().map_err(Box::new)?;
+    let identity = who(&order, &connected)?;
+    if let (Some(then), Some(now)) = (&state.identity, &identity) {
+        if then.uid != now.uid {
+            let message = format!(
+                "context {} is another cluster than the one that run {} began on: kube-system has UID {}, it had {}",
+                connected.target.name,
+                name(&state),
+                now.uid,
+                then.uid
+            );
+            return Err(Box::new(
+                Ended::new(ExitCode::WrongContext, message).help(format!("runbook show {}", name(&state))),
+            ));
+        }
+    }
+    let holder = Holder {
+        run: state.run.clone().unwrap_or_else(|| RunId::new("")),
+        context: connected.target.name.clone(),
+        since: state.started.unwrap_or_else(|| crew.clock.now()),
+        pid: std::process::id(),
+        host: order.host.clone(),
+    };
+    (order.named)(&holder.run);
+    let scope = state.plan.as_ref().and_then(|(plan, _)| plan.scope.clone());
+    let offline = order.connect.declare(None, &state.settings, holder.since, &order.cancel);
+    let place =
+        bind::place(&connected.target, identity.as_ref(), scope.or_else(|| offline.plan.scope.clone()).as_deref());
+    let held = crew.lock.take(&place, &holder).map_err(|error| locked(&error))?;
+    // without a bound plan nothing has been decided or changed: it binds as if it were started now
+    let fresh = state.plan.is_none();
+    let mut recorder = Recorder::new(log, state, order.sinks, order.told);
+    if let Some(torn) = torn {
+        let text = format!(
+            "line {} of the journal was not whole; its {} bytes are kept in {}, and what it may have said counts as uncertain",
+            torn.line, torn.bytes, torn.kept
+        );
+        recorder
+            .append(&Event::Noted { text, step: None, via: "journal".into() })
+            .map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
+    }
+    let run = Run {
+        crew,
+        recorder: Arc::new(Mutex::new(recorder)),
+        plan: Arc::new(offline.plan.clone()),
+        declared: offline,
+        door: connected.door,
+        connect: order.connect,
+        cancel: order.cancel,
+        target: connected.target,
+        identity,
+        lowest: order.lowest,
+        held: Arc::new(Mutex::new(held)),
+        until: order.settings.until,
+    };
+    Ok((run, fresh))
+}
+
+/// Which cluster it is, and whether it is the one that the context is pinned to.
+fn who(order: &Order, connected: &Connected) -> Result<Option<Identity>, Box<Ended>> {
+    let identity = connected.door.identity(&order.cancel).map_err(|error| {
+        let exit = if order.cancel.is_cancelled() { ExitCode::Interrupted } else { ExitCode::PreflightFailed };
+        let mut ended =
+            Ended::new(exit, format!("context {}: {}; nothing was changed", connected.target.name, error.message));
+        ended.help = error.help;
+        Box::new(ended)
+    })?;
+    match (&order.pinned, &identity) {
+        (Some(pinned), Some(identity)) if *pinned != identity.uid => Err(Box::new(
+            Ended::new(
+                ExitCode::WrongContext,
+                format!(
+                    "context {} is not the cluster that it is pinned to: kube-system has UID {}, runbook.toml says {pinned}",
+                    connected.target.name, identity.uid
+                ),
+            )
+            .help(format!("if it was rebuilt, put the new UID into [contexts.{}] uid", connected.target.name)),
+        )),
+        _ => Ok(identity),
+    }
+}
+
+fn staged(
+    crew: &Crew,
+    order: &Order,
+    plan: &Plan,
+    connected: &Connected,
+    identity: Option<&Identity>,
+) -> Result<Staged, Box<Ended>> {
+    let Some(need) = &order.requirement else { return Ok(Staged::NotRequired) };
+    if let Some(reason) = &order.settings.skip_staging {
+        return Ok(Staged::Skipped { reason: reason.clone() });
+    }
+    let bundle: Digest = order.bundle.digest();
+    let candidate = Candidate {
+        bundle: &bundle,
+        plan,
+        file: order.bundle.entry(),
+        context: &connected.target.name,
+        sandbox: connected.target.sandbox,
+        identity,
+        now: crew.clock.now(),
+    };
+    promotion::evidence(crew.store.as_ref(), need, &candidate).map_err(|unmet| {
+        let mut ended = Ended::new(ExitCode::Refused, unmet.message);
+        ended.help = unmet.help;
+        Box::new(ended)
+    })
+}
+
+/// A context that the plan does not name is not one of its contexts, however well it is declared.
+fn refuse_unnamed(plan: &Plan, target: &crate::model::Target) -> Result<(), Box<Ended>> {
+    if plan.contexts.is_empty() || plan.contexts.iter().any(|named| *named == target.name || *named == target.tier) {
+        return Ok(());
+    }
+    let message = format!("the playbook is not for context {}: it names {}", target.name, plan.contexts.join(", "));
+    let help = format!("name it in the plan: .contexts([…, \"{}\"])", target.name);
+    Err(Box::new(Ended::new(ExitCode::WrongContext, message).help(help)))
+}
+
+fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
+    let errors = findings.iter().filter(|finding| finding.severity == crate::model::Severity::Error).count();
+    if errors == 0 {
+        return Ok(());
+    }
+    let words = if errors == 1 { "1 finding".to_string() } else { format!("{errors} findings") };
+    let mut ended = Ended::new(ExitCode::Refused, format!("the playbook is refused: {words}; nothing was changed"));
+    ended.findings = findings.to_vec();
+    Err(Box::new(ended))
+}
+
+fn locked(error: &LockError) -> Box<Ended> {
+    Box::new(match error {
+        LockError::Held { holder, live } => {
+            let state = if *live { "is running" } else { "is not closed" };
+            Ended::new(
+                ExitCode::Locked,
+                format!("run {} {state} on {} since {} and keeps its place", holder.run, holder.context, holder.since),
+            )
+            .help(format!("runbook show {}", holder.run))
+            .help(format!("runbook resume {}", holder.run))
+            .help(format!("runbook abandon {} --reason \"…\"", holder.run))
+        }
+        error => Ended::new(ExitCode::Internal, error.to_string()),
+    })
+}
+
+fn unwritable(error: &StoreError) -> Box<Ended> {
+    Box::new(
+        Ended::new(ExitCode::Internal, format!("no journal can be kept, so nothing is changed: {error}"))
+            .help("make room or make the folder writable, or name another one in RUNBOOK_STATE_DIR"),
+    )
+}
+
+fn unopened(error: &StoreError) -> Ended {
+    match error {
+        StoreError::Busy { .. } => Ended::new(ExitCode::Locked, error.to_string()),
+        StoreError::NoRun { nearest, .. } => {
+            let mut ended = Ended::new(ExitCode::Usage, error.to_string());
+            ended.help.extend(nearest.iter().map(|name| format!("did you mean {name}?")));
+            ended.help("runbook runs")
+        }
+        StoreError::Several { .. } => Ended::new(ExitCode::Usage, error.to_string()),
+        _ => Ended::new(ExitCode::Internal, error.to_string()),
+    }
+}
+
+fn name(state: &RunState) -> String {
+    state.run.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn stem(bundle: &Bundle) -> &str {
+    let entry = bundle.entry();
+    entry.rsplit('/').next().unwrap_or(entry).trim_end_matches(".rhai")
+}
+
+impl Run {
+    /// What preflight and a changed playbook are reported as.
+    pub(super) fn refused(kind: FailureKind, message: String) -> Stop {
+        Stop::Failed { failure: Box::new(Failure::new(kind, message)), step: None }
+    }
+}

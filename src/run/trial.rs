@@ -1,0 +1,71 @@
+//! The trial: change closures run once, in order, with no effect on anything; each native leaves a touch.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    effect::{Call, Door, EffectError, Mode, Sort, Trial},
+    event::{Cancel, Clock},
+    model::{Body, Doing, Finding, StepId, WayBack},
+    script::Declared,
+};
+
+/// How long one closure may take without touching anything.
+const STEP: Duration = Duration::from_secs(5);
+
+/// Runs every change closure of a declared playbook over an empty sandbox. What each step touches is put into the plan;
+/// a closure that stops for want of a value leaves its step partly known. What no context could change is a finding.
+pub fn rehearse(declared: &mut Declared, door: &Arc<Door>, cancel: &Cancel, clock: &dyn Clock) -> Vec<Finding> {
+    let trial = Arc::new(Trial::new());
+    let mut findings = vec![];
+    let mut outputs: std::collections::BTreeMap<StepId, serde_json::Value> = std::collections::BTreeMap::new();
+    let steps: Vec<StepId> =
+        declared.plan.steps().filter(|step| step.doing == Doing::Change).map(|step| step.id.clone()).collect();
+    for id in steps {
+        let mut call = Call::new(Mode::Change, Some(door.clone()), cancel.clone()).until(Instant::now() + STEP);
+        call.trial = Some(trial.clone());
+        let mut tag = super::bind::tag(&Body::Change(id.clone()), &call, clock);
+        let known = outputs.clone();
+        tag.outputs = Some(Arc::new(move |step| known.get(step).cloned()));
+        tag.before = Some(Arc::new(|_| Ok(None)));
+        let mut partly = None;
+        match declared.call(&Body::Change(id.clone()), tag) {
+            Ok(output) => drop(outputs.insert(id.clone(), output)),
+            Err(error) => {
+                let own = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<EffectError>());
+                match own.map(|own| own.sort) {
+                    // waiting or another cluster changes nothing about these
+                    Some(Sort::Argument | Sort::Refused | Sort::WrongMode) => {
+                        let mut finding =
+                            Finding::error("trial", error.message.clone()).at(error.place.clone()).of_step(&id);
+                        finding.help.clone_from(&error.help);
+                        findings.push(finding);
+                    }
+                    _ => partly = Some(error.message.clone()),
+                }
+            }
+        }
+        let touches = trial.take_touches();
+        if let Some(step) = declared.plan.step_mut(&id) {
+            if step.way_back == WayBack::Automatic {
+                for touch in touches.iter().filter(|touch| !touch.way_back) {
+                    let why = touch.remark.as_deref().unwrap_or("what it changes cannot be put back by itself");
+                    findings.push(
+                        Finding::error(
+                            "way-back",
+                            format!("step \"{}\" has no way back for {}: {why}", step.title, touch.target),
+                        )
+                        .at(step.place.clone())
+                        .of_step(&id)
+                        .help(".undo(|| …) says how it is taken back, .irreversible(\"reason\") that it is not"),
+                    );
+                }
+            }
+            step.trial = touches;
+            step.partly_known = partly;
+        }
+    }
+    findings
+}

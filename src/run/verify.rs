@@ -1,0 +1,277 @@
+//! How an assertion comes true: evaluated when something that it read has changed, until its time is over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Stop, executor::Run};
+use crate::{
+    effect::{Sort, Watching, Woken},
+    event::{Event, VerifyResult},
+    model::{Body, Check, Evaluation, Observation, Read, Span, StepId, Verdict, Verify},
+};
+
+/// An evaluation may take this long even where the verify's own time is shorter.
+const ONE_LOOK: Duration = Duration::from_secs(5);
+/// Unwatchable reads are repeated at this pace, slowing down to the other.
+const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Errors that waiting rarely mends fail after so many in a row, over at least so long.
+const HARD: (u32, Duration) = (4, Duration::from_secs(10));
+/// An observation is journaled at most this often.
+const SAY: Duration = Duration::from_secs(1);
+/// A watch that is about to be in sync again is looked at this soon.
+const SYNC: Duration = Duration::from_millis(50);
+
+/// One look at an assertion.
+pub(super) struct Look {
+    pub verdict: Verdict,
+    pub observations: Vec<Observation>,
+    pub reason: Option<String>,
+    /// Whether something was read that no watch tells of.
+    polled: bool,
+    /// Whether it is the sort of error that waiting rarely mends.
+    hard: bool,
+}
+
+impl Run {
+    /// Looks once. `Err` only where the run has to end: cancelled, a lost lock, another cluster, a broken script.
+    pub fn look(
+        &self,
+        body: &Body,
+        step: Option<&StepId>,
+        watching: Option<&Arc<Watching>>,
+        until: Instant,
+    ) -> Result<Look, Stop> {
+        if let Some(watching) = watching {
+            watching.begin();
+        }
+        let call = self.reading(watching).until(until.max(Instant::now() + ONE_LOOK));
+        let result = self.declared.evaluate(body, self.tag(body, step, &call));
+        if let Some(watching) = watching {
+            watching.end();
+        }
+        let polled = call.reads().iter().any(|read| matches!(read, Read::Polled(_)));
+        let seen =
+            |verdict, reason: String, hard| Look { verdict, observations: vec![], reason: Some(reason), polled, hard };
+        if let Some(trouble) = call.trouble() {
+            let look = match trouble.sort {
+                Sort::Cancelled => return Err(Stop::Cancelled),
+                Sort::Unreachable | Sort::Deadline => seen(Verdict::Unknown, trouble.message, false),
+                Sort::Hard => seen(Verdict::NotYet, trouble.message, true),
+                sort => return Err(self.stop_of(step, sort, &trouble)),
+            };
+            return Ok(look);
+        }
+        match result {
+            Ok(Evaluation { verdict, observations, reason, .. }) => {
+                Ok(Look { verdict, observations, reason, polled, hard: false })
+            }
+            Err(_) if self.cancel.is_cancelled() => Err(Stop::Cancelled),
+            Err(error) => {
+                let failure = self.failed(crate::event::FailureKind::Verify, &error);
+                Err(Stop::Failed { failure: Box::new(failure), step: step.cloned() })
+            }
+        }
+    }
+
+    /// Waits for an assertion with no result of its own: a precheck, a `skip_if`.
+    pub fn check(&self, body: &Body, check: &Check, step: &StepId) -> Result<Look, Stop> {
+        let watching = Watching::new(self.door.clone());
+        let until = Instant::now() + check.within.duration();
+        let mut pace = POLL.0;
+        loop {
+            let look = self.look(body, Some(step), Some(&watching), until)?;
+            if look.verdict.holds() || Instant::now() >= until {
+                return Ok(look);
+            }
+            let next = if look.polled || look.hard || look.verdict == Verdict::Unknown { pace } else { POLL.1 };
+            pace = (pace * 3 / 2).min(POLL.1);
+            if watching.wait((Instant::now() + next).min(until), &self.cancel) == Woken::Cancelled {
+                return Err(Stop::Cancelled);
+            }
+        }
+    }
+
+    /// Waits until a verify holds, and stays true where it has to, or its time is over.
+    pub fn hold(
+        &self,
+        body: &Body,
+        verify: &Verify,
+        step: Option<&StepId>,
+        index: usize,
+        held_before: bool,
+    ) -> Result<VerifyResult, Stop> {
+        let begun = Instant::now();
+        let until = begun + verify.within.duration();
+        let watching = Watching::new(self.door.clone());
+        let mut wait = Wait::new();
+        let result = |look: Look, wait: &Wait| VerifyResult {
+            text: verify.text.clone(),
+            verdict: look.verdict,
+            observations: look.observations,
+            reason: look.reason,
+            evaluations: wait.evaluations,
+            took: Span::from(begun.elapsed()),
+            flaps: wait.flaps,
+            held_before,
+        };
+        loop {
+            let mut look = self.one_more(body, verify, step, index, &watching, until, &mut wait)?;
+            if look.verdict.holds() {
+                let Some(stays) = verify.stays else { return Ok(result(look, &wait)) };
+                match self.stays(body, verify, step, index, &watching, stays, &mut wait)? {
+                    None => return Ok(result(look, &wait)),
+                    Some(turned) => {
+                        wait.flaps += 1;
+                        look = turned;
+                    }
+                }
+            }
+            let given_up = wait.hard.is_some_and(|(count, since)| count >= HARD.0 && since.elapsed() >= HARD.1);
+            if Instant::now() >= until || given_up {
+                if let (Verdict::Unknown, Some(since)) = (look.verdict, wait.unknown) {
+                    let reason = look.reason.take().unwrap_or_default();
+                    let ago = Span::millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+                    look.reason = Some(format!("could not be seen for the last {ago}: {reason}"));
+                }
+                return Ok(result(look, &wait));
+            }
+            self.pause(&watching, &look, until, &mut wait)?;
+        }
+    }
+
+    /// Watches that it stays true; the look that saw it turn, where it did.
+    fn stays(
+        &self,
+        body: &Body,
+        verify: &Verify,
+        step: Option<&StepId>,
+        index: usize,
+        watching: &Arc<Watching>,
+        stays: Span,
+        wait: &mut Wait,
+    ) -> Result<Option<Look>, Stop> {
+        let end = Instant::now() + stays.duration();
+        let mut last = false;
+        loop {
+            if Instant::now() >= end && !last {
+                // what the watches brought is confirmed by one more list before it counts
+                watching.relist();
+                last = true;
+            } else if last {
+                return Ok(None);
+            }
+            if !last {
+                wait.pace = POLL.0;
+                let next = if wait.polled { (Instant::now() + POLL.0).min(end) } else { end };
+                if watching.wait(next, &self.cancel) == Woken::Cancelled {
+                    return Err(Stop::Cancelled);
+                }
+                if Instant::now() >= end {
+                    continue;
+                }
+            }
+            let look = self.one_more(body, verify, step, index, watching, end, wait)?;
+            if !look.verdict.holds() {
+                return Ok(Some(look));
+            }
+        }
+    }
+
+    /// One more evaluation, counted, and journaled where it says something new. A pass out of sync does not count.
+    #[allow(clippy::too_many_arguments, reason = "the state of one wait")]
+    fn one_more(
+        &self,
+        body: &Body,
+        verify: &Verify,
+        step: Option<&StepId>,
+        index: usize,
+        watching: &Arc<Watching>,
+        until: Instant,
+        wait: &mut Wait,
+    ) -> Result<Look, Stop> {
+        let mut look = self.look(body, step, Some(watching), until)?;
+        wait.evaluations += 1;
+        if look.verdict.holds() && !watching.in_sync() {
+            look.verdict = Verdict::NotYet;
+            look.reason = Some("a watch is being read anew".into());
+        }
+        wait.hard = match (look.hard, wait.hard) {
+            (false, _) => None,
+            (true, Some((count, since))) => Some((count + 1, since)),
+            (true, None) => Some((1, Instant::now())),
+        };
+        wait.unknown = match (look.verdict, wait.unknown) {
+            (Verdict::Unknown, None) => Some(Instant::now()),
+            (Verdict::Unknown, known) => known,
+            _ => None,
+        };
+        wait.polled = look.polled || look.hard || look.verdict == Verdict::Unknown;
+        self.say(verify, step, index, &look, wait)?;
+        Ok(look)
+    }
+
+    fn say(
+        &self,
+        verify: &Verify,
+        step: Option<&StepId>,
+        index: usize,
+        look: &Look,
+        wait: &mut Wait,
+    ) -> Result<(), Stop> {
+        if look.verdict.holds() {
+            return Ok(());
+        }
+        let news = (look.verdict, look.observations.clone(), look.reason.clone());
+        if wait.said.as_ref().is_some_and(|(at, said)| *said == news || at.elapsed() < SAY) {
+            return Ok(());
+        }
+        self.append(&Event::Observed {
+            step: step.cloned(),
+            verify: index,
+            text: verify.text.clone(),
+            verdict: look.verdict,
+            observations: look.observations.clone(),
+            reason: look.reason.clone(),
+        })?;
+        wait.said = Some((Instant::now(), news));
+        Ok(())
+    }
+
+    fn pause(&self, watching: &Arc<Watching>, look: &Look, until: Instant, wait: &mut Wait) -> Result<(), Stop> {
+        let next = if !watching.in_sync() {
+            Instant::now() + SYNC
+        } else if wait.polled {
+            let next = Instant::now() + wait.pace;
+            wait.pace = (wait.pace * 3 / 2).min(POLL.1);
+            next
+        } else if look.verdict == Verdict::DoesNotHold && look.observations.is_empty() {
+            // nothing that it read can tell: a condition on the time itself, or on a constant
+            Instant::now() + POLL.1
+        } else {
+            until
+        };
+        match watching.wait(next.min(until), &self.cancel) {
+            Woken::Cancelled => Err(Stop::Cancelled),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What one wait has seen so far.
+struct Wait {
+    evaluations: u32,
+    flaps: u32,
+    hard: Option<(u32, Instant)>,
+    pace: Duration,
+    said: Option<(Instant, (Verdict, Vec<Observation>, Option<String>))>,
+    unknown: Option<Instant>,
+    polled: bool,
+}
+
+impl Wait {
+    fn new() -> Self {
+        Self { evaluations: 0, flaps: 0, hard: None, pace: POLL.0, said: None, unknown: None, polled: false }
+    }
+}
