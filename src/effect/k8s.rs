@@ -86,7 +86,9 @@ impl Call {
             return Ok(Readiness { ready: false, reason: format!("{reference} does not exist") });
         };
         let status = readiness::status(&object, jiff::Timestamp::now());
-        Ok(Readiness { ready: status.is_current(), reason: status.to_string() })
+        let words = [status.status.word(), &status.reason, &status.message];
+        let words: Vec<&str> = words.into_iter().filter(|text| !text.is_empty()).collect();
+        Ok(Readiness { ready: status.is_ready(), reason: words.join(": ") })
     }
 
     /// The events of an object, oldest first.
