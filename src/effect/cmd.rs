@@ -73,7 +73,7 @@ impl Call {
         };
         let target = self.door(native)?.parts.scrubber.scrub(&line).into_owned();
         let intent = Intent {
-            native,
+            native: native.into(),
             targets: vec![target.clone()],
             input: Digest::of_json(&argv),
             idempotent: class.kind == Kind::Read,

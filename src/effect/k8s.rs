@@ -137,7 +137,7 @@ impl Call {
         let cluster = self.door(native)?.cluster()?;
         let values: Vec<Value> = objects.iter().map(|(object, _)| object.clone()).collect();
         let intent = Intent {
-            native,
+            native: native.into(),
             targets: values.iter().map(|object| object::reference(object).to_string()).collect(),
             input: Digest::of_json(&values),
             idempotent: true,

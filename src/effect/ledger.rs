@@ -29,7 +29,7 @@ struct State {
 
 /// An effect before it is sent.
 pub(super) struct Intent {
-    pub native: &'static str,
+    pub native: String,
     pub targets: Vec<String>,
     pub input: Digest,
     pub idempotent: bool,
@@ -102,7 +102,7 @@ impl Ledger {
         };
         let sent = Sent {
             seq,
-            native: intent.native.into(),
+            native: intent.native,
             targets: intent.targets,
             input: intent.input,
             idempotent,
