@@ -177,7 +177,7 @@ impl Call {
         }
         let cluster = self.door(native)?.cluster()?;
         let intent =
-            Intent { native, targets: vec![reference.into()], input: Digest::of(reference), idempotent: true, place };
+            Intent { native: native.into(), targets: vec![reference.into()], input: Digest::of(reference), idempotent: true, place };
         self.ledger(native)?.perform(
             intent,
             || {
