@@ -111,13 +111,13 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
                     sink.lock().unwrap_or_else(PoisonError::into_inner).push((place.clone(), text.into()));
                 })),
             );
-            let result = engine.run_ast(&ast);
+            let result = engine::evaluate(&engine, &ast);
             match (guard.stopped(), result) {
                 (Some(stop), _) => findings.push(stop.error().finding()),
                 (None, Err(error)) => {
                     findings.push(hints::explain(&error, library.sources().entry(), &engine, &library).finding());
                 }
-                (None, Ok(())) => {}
+                (None, Ok(_)) => {}
             }
             findings.is_empty()
         }
@@ -275,7 +275,9 @@ pub(super) fn run(engine: &Engine, library: &Library, closure: &Closure, call: C
         return Err(if error.place.is_some() { error } else { error.at(closure.place.clone()) });
     }
     result.map_err(|error| {
-        let error = hints::explain(&error, &closure.place.file, engine, library);
+        let mut error = hints::explain(&error, &closure.place.file, engine, library);
+        // the closure itself is not a call that led there
+        error.trail.retain(|place| *place != closure.place);
         if error.place.is_some() { error } else { error.at(closure.place.clone()) }
     })
 }

@@ -1,8 +1,11 @@
-use std::sync::{Arc, OnceLock};
+use std::{
+    any::TypeId,
+    sync::{Arc, OnceLock},
+};
 
 use rhai::{
-    Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, NativeCallContext, OptimizationLevel,
-    Position, Shared, Token,
+    AST, Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, NativeCallContext,
+    OptimizationLevel, Scope, Shared, Token,
 };
 
 use super::{
@@ -46,8 +49,20 @@ pub(super) fn build(library: &Arc<Library>, tag: Dynamic) -> Engine {
         .set_max_operations(0); // cancel and deadline bound a script, not a number of operations
     engine.set_strict_variables(true);
     engine.on_progress(guard::progress);
-    // `print` has a native of its own, which knows its position
+    // the callback knows no position, so `print` has a native of its own, for each type that the engine has one for
     engine.on_print(|_| ());
+    for printed in [
+        TypeId::of::<Dynamic>(),
+        TypeId::of::<ImmutableString>(),
+        TypeId::of::<i64>(),
+        TypeId::of::<f64>(),
+        TypeId::of::<bool>(),
+        TypeId::of::<char>(),
+        TypeId::of::<rhai::Array>(),
+        TypeId::of::<rhai::Map>(),
+    ] {
+        engine.register_raw_fn("print", [printed], |context, args| print(&context, args[0].clone()));
+    }
     engine.on_debug(|text, source, position| {
         guard::print(&error::place(source.unwrap_or_default(), position), text);
     });
@@ -121,8 +136,8 @@ fn language() -> Shared<Module> {
     static MODULE: OnceLock<Shared<Module>> = OnceLock::new();
     MODULE
         .get_or_init(|| {
+            type Nothing = Result<(), Box<EvalAltResult>>;
             let mut module = Module::new();
-            FuncRegistration::new("print").set_into_module(&mut module, print);
             let off = |name: &'static str, instead: &'static str| {
                 move |context: &NativeCallContext| -> Box<EvalAltResult> {
                     ScriptError::new(ErrorKind::Name, format!("`{name}` is not part of the playbook language"))
@@ -131,23 +146,28 @@ fn language() -> Shared<Module> {
                         .raise()
                 }
             };
-            type Nothing = Result<(), Box<EvalAltResult>>;
             let timestamp = off("timestamp", "write `time::now()`");
             let sleep = off("sleep", "write a verify with `.within(\"2m\")`: it waits until something is so");
+            let sleep_float = sleep.clone();
             let exit = off("exit", "write `return` in a closure, or `throw \"why\"` to fail");
+            let exit_with = exit.clone();
             FuncRegistration::new("timestamp")
                 .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing {
                     Err(timestamp(&context))
                 });
             FuncRegistration::new("sleep")
-                .set_into_module(&mut module, move |context: NativeCallContext, _: Dynamic| -> Nothing {
+                .set_into_module(&mut module, move |context: NativeCallContext, _: i64| -> Nothing {
                     Err(sleep(&context))
+                });
+            FuncRegistration::new("sleep")
+                .set_into_module(&mut module, move |context: NativeCallContext, _: f64| -> Nothing {
+                    Err(sleep_float(&context))
                 });
             FuncRegistration::new("exit")
                 .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing { Err(exit(&context)) });
             FuncRegistration::new("exit")
                 .set_into_module(&mut module, move |context: NativeCallContext, _: Dynamic| -> Nothing {
-                    Err(exit(&context))
+                    Err(exit_with(&context))
                 });
             FuncRegistration::new("any").set_into_module(&mut module, any);
             module.build_index();
@@ -156,13 +176,13 @@ fn language() -> Shared<Module> {
         .clone()
 }
 
-fn print(context: NativeCallContext, value: Dynamic) -> Result<ImmutableString, Box<EvalAltResult>> {
+fn print(context: &NativeCallContext, value: Dynamic) -> Result<ImmutableString, Box<EvalAltResult>> {
     let text = match value.clone().into_immutable_string() {
         Ok(text) => text,
         // through the engine, so that a secret inside refuses
         Err(_) => context.call_fn::<ImmutableString>("to_string", (value,))?,
     };
-    guard::print(&here(&context), &text);
+    guard::print(&here(context), &text);
     Ok(text)
 }
 
@@ -181,7 +201,10 @@ pub(super) fn here(context: &NativeCallContext) -> crate::model::Place {
     error::place(context.call_source().unwrap_or_default(), context.call_position())
 }
 
-/// Where something stands, for those who have a position but no context.
-pub(super) fn nowhere() -> Position {
-    Position::NONE
+/// Runs a whole script in its own world and gives what it exports. Closures are looked up by name, never by the
+/// engine's link: the link forgets which file a closure stands in.
+pub(super) fn evaluate(engine: &Engine, ast: &AST) -> Result<Module, Box<EvalAltResult>> {
+    let mut global = engine.new_global_runtime_state();
+    global.lib.push(Module::new().into());
+    Module::eval_ast_as_new_raw(engine, &mut Scope::new(), &mut global, ast)
 }

@@ -89,6 +89,11 @@ fn span(text: &str, place: &Place) -> std::ops::Range<usize> {
     let column = usize::try_from(place.column).unwrap_or(usize::MAX).saturating_sub(1);
     let begin = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let rest = &line[begin..];
+    if let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '`' | '|'))
+        && let Some(end) = rest[1..].find(quote)
+    {
+        return start + begin..start + begin + end + 2;
+    }
     let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     let length = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
     start + begin..start + begin + length

@@ -85,23 +85,24 @@ const LOOK_EVERY: u64 = 64;
 
 /// The engine asks before each operation: something to end with, or nothing.
 pub(super) fn progress(operations: u64) -> Option<Dynamic> {
-    CURRENT.with_borrow(|stack| {
-        let current = stack.last()?;
-        if let Some(stop) = &current.poison {
-            return Some(Dynamic::from(stop.clone()));
+    CURRENT.with_borrow_mut(|stack| {
+        let current = stack.last_mut()?;
+        if current.poison.is_none() && operations.is_multiple_of(LOOK_EVERY) {
+            // kept, because natives that call closures wrap what ends one, and `catch` swallows that
+            current.poison = due(current);
         }
-        if operations % LOOK_EVERY != 0 {
-            return None;
-        }
-        due(current).map(Dynamic::from)
+        current.poison.clone().map(Dynamic::from)
     })
 }
 
 /// Natives look as well: they may take longer than any number of operations.
 pub(super) fn look() -> Option<Stop> {
-    CURRENT.with_borrow(|stack| {
-        let current = stack.last()?;
-        current.poison.clone().or_else(|| due(current))
+    CURRENT.with_borrow_mut(|stack| {
+        let current = stack.last_mut()?;
+        if current.poison.is_none() {
+            current.poison = due(current);
+        }
+        current.poison.clone()
     })
 }
 

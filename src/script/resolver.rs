@@ -3,9 +3,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rhai::{Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Shared};
 
 use super::{
+    engine,
     error::{self, ErrorKind, ScriptError, place},
     library::Library,
     sources::SourceError,
@@ -35,7 +36,7 @@ impl Resolver {
         let mut ast = engine.compile(&*source).map_err(|error| error::from_parser(&error, path).raise())?;
         ast.set_source(path);
         self.library.keep(path, source, ast.clone());
-        let mut module = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
+        let mut module = engine::evaluate(engine, &ast)?;
         publish_closures(&mut module);
         Ok(module.into())
     }

@@ -34,6 +34,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 fn folders(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,
+        (["**"], []) => false,
         (["**"], [_, ..]) => true,
         (["**", rest @ ..], path) => (0..=path.len()).any(|skip| folders(rest, &path[skip..])),
         ([first, rest @ ..], [name, below @ ..]) => {
