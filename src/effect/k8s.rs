@@ -176,8 +176,13 @@ impl Call {
             return Ok(json!({ "object": reference, "deleted": true }));
         }
         let cluster = self.door(native)?.cluster()?;
-        let intent =
-            Intent { native: native.into(), targets: vec![reference.into()], input: Digest::of(reference), idempotent: true, place };
+        let intent = Intent {
+            native: native.into(),
+            targets: vec![reference.into()],
+            input: Digest::of(reference),
+            idempotent: true,
+            place,
+        };
         self.ledger(native)?.perform(
             intent,
             || {

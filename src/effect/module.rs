@@ -143,7 +143,9 @@ impl Call {
                 trial.touch(touch);
                 return match &function.rehearse {
                     Some(rehearse) => rehearse(arguments, self).map_err(failed),
-                    None => Err(EffectError::new(Sort::Unseen, format!("what {native} answers is not known in a trial"))),
+                    None => {
+                        Err(EffectError::new(Sort::Unseen, format!("what {native} answers is not known in a trial")))
+                    }
                 };
             }
             (Mode::Read, Some(_)) => {
