@@ -16,6 +16,7 @@ mod hints;
 mod library;
 mod names;
 pub mod natives;
+pub mod observe;
 mod resolver;
 mod secret;
 mod sources;

@@ -1,0 +1,163 @@
+//! `Object`: a read-only JSON object as scripts see it. It knows the object it is part of and its path in it.
+
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Map, NativeCallContext};
+use serde_json::Value;
+
+use super::missing::{Missing, missing, push_key};
+use super::value::{LIST, plain, scalar};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Key(Arc<str>),
+    Index(usize),
+}
+
+/// A read-only JSON object (or a part of one) with its label, e.g. `Namespace/monitoring`, and its path below it.
+#[derive(Clone, Debug)]
+pub struct Obj {
+    root: Arc<Value>,
+    label: Arc<str>,
+    at: Vec<Step>,
+}
+
+impl Obj {
+    /// The object `root`, shown under `label`.
+    pub fn new(root: impl Into<Arc<Value>>, label: impl Into<Arc<str>>) -> Self {
+        Self { root: root.into(), label: label.into(), at: Vec::new() }
+    }
+
+    /// The JSON it stands for.
+    pub fn value(&self) -> &Value {
+        self.at.iter().fold(&*self.root, |value, step| match step {
+            Step::Key(key) => &value[&**key],
+            Step::Index(index) => &value[*index],
+        })
+    }
+
+    /// The label of the whole object.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Its path below the whole object; empty for the whole object.
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        for step in &self.at {
+            match step {
+                Step::Key(key) => push_key(&mut path, key),
+                Step::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        path
+    }
+
+    /// The field `key`, or a `()` that remembers its path.
+    pub fn field(&self, key: &str) -> Dynamic {
+        match self.value().get(key) {
+            None | Some(Value::Null) => self.miss(key),
+            Some(value) => self.below(Step::Key(key.into()), value),
+        }
+    }
+
+    /// As a script value: an object, a list of objects, a plain value; a `()` with a path for null.
+    pub(super) fn dynamic(self) -> Dynamic {
+        match self.value() {
+            Value::Object(_) => Dynamic::from(self),
+            Value::Array(items) => {
+                let items: Array = items.iter().enumerate().map(|(i, v)| self.below(Step::Index(i), v)).collect();
+                let mut list = Dynamic::from_array(items);
+                list.set_tag(LIST);
+                list
+            }
+            Value::Null => {
+                let path = self.path();
+                missing(Missing { label: self.label, broke_at: path.clone(), path, nearest: None, because: None })
+            }
+            value => scalar(value),
+        }
+    }
+
+    /// The fields, a null one as a plain `()`: for deep comparison.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, Dynamic)> {
+        let fields = self.value().as_object();
+        fields.into_iter().flatten().map(|(key, value)| {
+            let value = if value.is_null() { Dynamic::UNIT } else { self.below(Step::Key(key.as_str().into()), value) };
+            (key.as_str(), value)
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.value().as_object().map_or(0, serde_json::Map::len)
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value().get(key).is_some()
+    }
+
+    fn below(&self, step: Step, value: &Value) -> Dynamic {
+        match value {
+            Value::Object(_) | Value::Array(_) | Value::Null => {
+                let mut child = self.clone();
+                child.at.push(step);
+                child.dynamic()
+            }
+            value => scalar(value),
+        }
+    }
+
+    fn miss(&self, key: &str) -> Dynamic {
+        let mut path = self.path();
+        push_key(&mut path, key);
+        let nearest = self.nearest(key);
+        missing(Missing { label: self.label.clone(), broke_at: path.clone(), path, nearest, because: None })
+    }
+
+    /// The sibling that was probably meant.
+    fn nearest(&self, key: &str) -> Option<String> {
+        let most = if key.chars().count() < 4 { 1 } else { 2 };
+        let fields = self.value().as_object()?;
+        let near = fields.keys().filter(|name| name.len().abs_diff(key.len()) <= 2 && *name != key);
+        let scored = near.map(|name| {
+            let distance = if name.eq_ignore_ascii_case(key) { 0 } else { strsim::osa_distance(name, key) };
+            (distance, name)
+        });
+        scored.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name.clone())
+    }
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Obj>("Object");
+    engine.register_indexer_get(|o: &mut Obj, key: ImmutableString| o.field(&key));
+    engine.register_indexer_set(
+        |ctx: NativeCallContext, o: &mut Obj, key: ImmutableString, _: Dynamic| -> Result<(), Box<EvalAltResult>> {
+            let mut path = o.path();
+            push_key(&mut path, &key);
+            let text = format!(
+                "`{path}` of {} cannot be assigned: what was read is read-only; `to_map()` gives a copy that can",
+                o.label
+            );
+            Err(EvalAltResult::ErrorRuntime(text.into(), ctx.call_position()).into())
+        },
+    );
+    engine.register_fn("keys", |o: &mut Obj| -> Array {
+        o.value().as_object().into_iter().flatten().map(|(key, _)| key.as_str().into()).collect()
+    });
+    engine.register_fn("values", |o: &mut Obj| -> Dynamic {
+        let mut list = Dynamic::from_array(o.fields().map(|(_, value)| value).collect());
+        list.set_tag(LIST);
+        list
+    });
+    engine.register_fn("len", |o: &mut Obj| i64::try_from(o.len()).unwrap_or(i64::MAX));
+    engine.register_fn("is_empty", |o: &mut Obj| o.len() == 0);
+    engine.register_fn("to_map", |o: &mut Obj| -> Map {
+        match plain(o.value()).try_cast::<Map>() {
+            Some(map) => map,
+            None => Map::new(),
+        }
+    });
+    for name in ["to_json", "to_string", "to_debug", "print", "debug"] {
+        engine.register_fn(name, |o: &mut Obj| o.value().to_string());
+    }
+}

@@ -1,0 +1,210 @@
+//! Between JSON and script values, and how much of a value is shown.
+
+use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
+use serde_json::Value;
+
+use super::missing::missing_of;
+use super::object::Obj;
+
+/// The tag of a list that a native gave: `all` over an empty one of these says nothing.
+pub(super) const LIST: i32 = 1;
+
+/// How much of a value is shown, in bytes of its JSON.
+const SHOWN: usize = 2048;
+
+/// A value that was read, for a script: objects become [`Obj`], null a `()` that remembers `label`.
+pub fn to_dynamic(value: Value, label: &str) -> Dynamic {
+    Obj::new(value, label).dynamic()
+}
+
+/// A string, number or bool.
+pub(super) fn scalar(value: &Value) -> Dynamic {
+    match value {
+        Value::Bool(bool) => (*bool).into(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(int), _) => int.into(),
+            (None, Some(float)) => float.into(),
+            (None, None) => number.to_string().into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        _ => Dynamic::UNIT,
+    }
+}
+
+/// Plain maps and lists all the way down, which a script may change.
+pub(super) fn plain(value: &Value) -> Dynamic {
+    match value {
+        Value::Object(fields) => {
+            let map: Map = fields.iter().map(|(key, value)| (key.as_str().into(), plain(value))).collect();
+            Dynamic::from_map(map)
+        }
+        Value::Array(items) => Dynamic::from_array(items.iter().map(plain).collect()),
+        value => scalar(value),
+    }
+}
+
+/// A script value as JSON, for an effect or the journal.
+///
+/// # Errors
+/// In words, for what has no JSON form: a Secret, a closure, a missing field, infinity, a range, a timestamp.
+pub fn from_dynamic(value: &Dynamic) -> Result<Value, String> {
+    if value.is_shared() {
+        return from_dynamic(&value.flatten_clone());
+    }
+    if let Some(what) = missing_of(value) {
+        return Err(format!("{}: give it a default with `?? …`", what.text()));
+    }
+    if value.is_unit() {
+        return Ok(Value::Null);
+    }
+    if let Ok(bool) = value.as_bool() {
+        return Ok(bool.into());
+    }
+    if let Ok(int) = value.as_int() {
+        return Ok(int.into());
+    }
+    if let Ok(float) = value.as_float() {
+        let number = serde_json::Number::from_f64(float);
+        return number.map(Value::Number).ok_or_else(|| format!("the number {float} has no JSON form"));
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Ok(text.as_str().into());
+    }
+    if let Ok(char) = value.as_char() {
+        return Ok(char.to_string().into());
+    }
+    if let Ok(items) = value.as_array_ref() {
+        return items.iter().map(from_dynamic).collect();
+    }
+    if let Ok(map) = value.as_map_ref() {
+        let fields = map.iter().map(|(key, value)| match from_dynamic(value) {
+            Ok(value) => Ok((key.to_string(), value)),
+            Err(error) => Err(format!("{error} (in `{key}`)")),
+        });
+        return fields.collect::<Result<serde_json::Map<_, _>, _>>().map(Value::Object);
+    }
+    if let Some(object) = value.read_lock::<Obj>() {
+        return Ok(object.value().clone());
+    }
+    Err(match type_words(value).as_str() {
+        "Secret" => "a Secret cannot stand in plain data: pass it where a Secret is taken".into(),
+        "closure" => "a closure cannot stand in data: call it, or give its result".into(),
+        other => format!("a value of type {other} has no JSON form"),
+    })
+}
+
+/// The type of a value as people call it.
+pub(super) fn type_words(value: &Dynamic) -> String {
+    if value.is::<Obj>() || value.is_map() {
+        "object".into()
+    } else if value.is_unit() {
+        "()".into()
+    } else if value.is_bool() {
+        "bool".into()
+    } else if value.is_int() {
+        "integer".into()
+    } else if value.is_float() {
+        "float".into()
+    } else if value.is::<ImmutableString>() {
+        "string".into()
+    } else if value.is_char() {
+        "character".into()
+    } else if value.is::<Array>() {
+        "list".into()
+    } else if value.is::<FnPtr>() {
+        "closure".into()
+    } else {
+        let name = value.type_name();
+        name.rsplit("::").next().unwrap_or(name).trim_end_matches('>').into()
+    }
+}
+
+/// A script value as it is shown in an observation: cut after 2 KiB, with a remark. What has no JSON form shows its type.
+pub fn shown(value: &Dynamic) -> Value {
+    show(value, &mut SHOWN.clone())
+}
+
+/// A JSON value as it is shown in an observation: cut after 2 KiB, with a remark.
+pub fn shown_json(value: &Value) -> Value {
+    show_json(value, &mut SHOWN.clone())
+}
+
+fn show(value: &Dynamic, left: &mut usize) -> Value {
+    if value.is_shared() {
+        return show(&value.flatten_clone(), left);
+    }
+    if let Some(object) = value.read_lock::<Obj>() {
+        return show_json(object.value(), left);
+    }
+    if let Ok(items) = value.as_array_ref() {
+        return show_list(items.len(), items.iter(), left, show);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        return show_fields(map.len(), map.iter().map(|(key, value)| (key.as_str(), value)), left, show);
+    }
+    if missing_of(value).is_some() {
+        return Value::Null;
+    }
+    match from_dynamic(value) {
+        Ok(value) => show_json(&value, left),
+        Err(_) => format!("({})", type_words(value)).into(),
+    }
+}
+
+fn show_json(value: &Value, left: &mut usize) -> Value {
+    match value {
+        Value::String(text) => {
+            if text.len() <= *left {
+                *left -= text.len();
+                return value.clone();
+            }
+            let end = text.floor_char_boundary(*left);
+            *left = 0;
+            format!("{}… (cut: {} bytes)", &text[..end], text.len()).into()
+        }
+        Value::Array(items) => show_list(items.len(), items.iter(), left, show_json),
+        Value::Object(fields) => {
+            show_fields(fields.len(), fields.iter().map(|(key, value)| (key.as_str(), value)), left, show_json)
+        }
+        value => {
+            *left = left.saturating_sub(8);
+            value.clone()
+        }
+    }
+}
+
+fn show_list<'a, T: 'a>(
+    count: usize,
+    items: impl Iterator<Item = &'a T>,
+    left: &mut usize,
+    show: impl Fn(&T, &mut usize) -> Value,
+) -> Value {
+    let mut shown = Vec::new();
+    for (i, item) in items.enumerate() {
+        if *left == 0 {
+            shown.push(format!("… ({} more)", count - i).into());
+            break;
+        }
+        *left = left.saturating_sub(2);
+        shown.push(show(item, left));
+    }
+    Value::Array(shown)
+}
+
+fn show_fields<'a, T: 'a>(
+    count: usize,
+    fields: impl Iterator<Item = (&'a str, &'a T)>,
+    left: &mut usize,
+    show: impl Fn(&T, &mut usize) -> Value,
+) -> Value {
+    let mut shown = serde_json::Map::new();
+    for (i, (key, value)) in fields.enumerate() {
+        if *left == 0 {
+            shown.insert("…".into(), format!("{} more", count - i).into());
+            break;
+        }
+        *left = left.saturating_sub(key.len() + 4);
+        shown.insert(key.into(), show(value, left));
+    }
+    Value::Object(shown)
+}
