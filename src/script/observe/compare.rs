@@ -31,7 +31,9 @@ const OPERATORS: [(&str, &str, fn(&Dynamic, &Dynamic) -> Answer); 9] = [
     (">", ">", |a, b| Ok(order(a, b)? == Ordering::Greater)),
     (">=", ">=", |a, b| Ok(order(a, b)? != Ordering::Less)),
     ("contains", "in", |a, b| contains(a, b)),
-    ("starts_with", "starts_with", |a, b| Ok(affix("starts_with", a, b)?.0.starts_with(&affix("starts_with", a, b)?.1))),
+    ("starts_with", "starts_with", |a, b| {
+        Ok(affix("starts_with", a, b)?.0.starts_with(&affix("starts_with", a, b)?.1))
+    }),
     ("ends_with", "ends_with", |a, b| Ok(affix("ends_with", a, b)?.0.ends_with(&affix("ends_with", a, b)?.1))),
 ];
 
@@ -59,7 +61,8 @@ pub(super) fn register(engine: &mut Engine) {
         [range, range],
         [closed, closed],
     ];
-    let contained = [[any, any], [list, any], [map, text], [text, text], [text, char], [range, int], [closed, int], [blob, int]];
+    let contained =
+        [[any, any], [list, any], [map, text], [text, text], [text, char], [range, int], [closed, int], [blob, int]];
     let affixed = [[any, any], [text, text], [text, char]];
     for (name, shown, answer) in OPERATORS {
         let types: &[[TypeId; 2]] = match name {
@@ -193,7 +196,9 @@ fn order(a: &Dynamic, b: &Dynamic) -> Result<Ordering, Trouble> {
     }
     miss(a, b)?;
     if let (Some(x), Some(y)) = (number(a), number(b)) {
-        return x.partial_cmp(&y).ok_or_else(|| Trouble::Mixed("a value that is not a number (NaN) has no order".into()));
+        return x
+            .partial_cmp(&y)
+            .ok_or_else(|| Trouble::Mixed("a value that is not a number (NaN) has no order".into()));
     }
     if let (Some(x), Some(y)) = (letters(a), letters(b)) {
         return Ok(x.cmp(&y));

@@ -78,9 +78,7 @@ fn judge(tree: &Tree, recorder: &Recorder, explain: &Explain, first: String) -> 
     let outside = recorder.loose.first().cloned().or_else(|| explain.unaccounted(&tree.taken));
     match (outside, tree.truth) {
         (Some(reason), _) => (Verdict::NotYet, Some(reason)),
-        (None, Some(truth)) if !tree.unsure => {
-            (if truth { Verdict::Holds } else { Verdict::DoesNotHold }, None)
-        }
+        (None, Some(truth)) if !tree.unsure => (if truth { Verdict::Holds } else { Verdict::DoesNotHold }, None),
         _ => (Verdict::NotYet, Some(first)),
     }
 }
@@ -103,7 +101,9 @@ fn not_yet(
     let (error, file) = innermost(error, None);
     let of_missing = || last.map(Missing::text);
     match error {
-        EvalAltResult::ErrorTerminated(payload, _) => payload.read_lock::<NotYet>().map(|not_yet| not_yet.reason.clone()),
+        EvalAltResult::ErrorTerminated(payload, _) => {
+            payload.read_lock::<NotYet>().map(|not_yet| not_yet.reason.clone())
+        }
         // `if missing`, `missing && …`: the operand has to be a bool.
         EvalAltResult::ErrorMismatchDataType(wanted, got, position) if wanted == "bool" && got == "()" => {
             let what = of_missing()?;

@@ -145,14 +145,16 @@ fn absent(ctx: &NativeCallContext, value: &Dynamic, path: &Dynamic) -> Result<bo
     }
     let mut at = value;
     for key in path.split('.').filter(|key| !key.is_empty()) {
-        at = match getter(&at) {
-            Some(get) => get(key),
-            None if at.is_unit() => break,
-            None => {
-                let text = format!("`absent` follows fields of objects; `{key}` of `{path}` is below a value of type {}", type_words(&at));
-                return Err(EvalAltResult::ErrorRuntime(text.into(), ctx.call_position()).into());
-            }
-        };
+        if at.is_unit() {
+            break;
+        }
+        let next = getter(&at).map(|get| get(key));
+        at = next.ok_or_else(|| {
+            let kind = type_words(&at);
+            let text =
+                format!("`absent` follows fields of objects; `{key}` of `{path}` is below a value of type {kind}");
+            EvalAltResult::ErrorRuntime(text.into(), ctx.call_position())
+        })?;
     }
     let holds = at.is_unit();
     let reason = (!holds).then(|| format!("`{path}` is {}", shown(&at)));

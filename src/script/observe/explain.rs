@@ -33,7 +33,8 @@ impl Explain<'_> {
             return tree.leaves.iter().take(MOST).map(|leaf| self.leaf(leaf)).collect();
         }
         let remaining = top_level(self.made, 0, self.made.len());
-        remaining.into_iter().take(MOST).map(|k| self.record(k, true)).collect()
+        let compared = remaining.into_iter().filter(|k| !self.made[*k].is_property());
+        compared.take(MOST).map(|k| self.record(k, true)).collect()
     }
 
     fn leaf(&self, leaf: &Leaf) -> Observation {
@@ -71,6 +72,8 @@ impl Explain<'_> {
         let is_call = around.as_ref().is_some_and(|around| around.is_call);
         let operator = if is_call && *record.operator == *"in" { "contains" } else { &record.operator };
         let (expected, observed) = match &record.sides {
+            // A bool that was read stands for itself.
+            None if record.is_property() => (None, Some(Value::Bool(record.answered))),
             None => (None, None),
             Some((left, right)) if is_call => {
                 // `list.contains(x)`: the list was seen, its argument expected.

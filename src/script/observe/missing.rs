@@ -1,9 +1,9 @@
 //! A missing field is `()` with a tag: an index into a table of paths. The table is process-wide, so that a value which
 //! was captured while declaring, or passed to another thread, still knows its path.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::any::TypeId;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Module, Position, Token};
@@ -186,11 +186,9 @@ pub(super) fn register(engine: &mut Engine) {
     for key in [text, TypeId::of::<i64>()] {
         engine.register_raw_fn("index$get$", [unit, key], |_, args| match missing_of(args[0]) {
             Some(what) => Ok(missing(what.deeper(args[1]))),
-            None => Err(EvalAltResult::ErrorDotExpr(
-                format!("`()` has no property `{}`", args[1]),
-                Position::NONE,
-            )
-            .into()),
+            None => {
+                Err(EvalAltResult::ErrorDotExpr(format!("`()` has no property `{}`", args[1]), Position::NONE).into())
+            }
         });
     }
     for name in ["to_string", "to_debug"] {
@@ -228,11 +226,21 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_global_module(module.into());
 
-    // Methods, `+`, `-`, `!` of something missing are missing too. Closures are not: with a wrong number of arguments they
-    // are tried again with another.
     #[expect(deprecated, reason = "marked volatile by Rhai; the version is pinned")]
-    engine.on_missing_function(|name, args, _, _| {
-        let recorded = super::compare::records(name) || name.starts_with("anon$");
-        Ok(if recorded { None } else { args.iter().find_map(|a| missing_of(a)).map(|what| missing((*what).clone())) })
+    engine.on_missing_function(|name, args, is_method, _| {
+        let what = args.iter().find_map(|a| missing_of(a)).filter(|_| passes_on(name, args, is_method));
+        Ok(what.map(|what| missing((*what).clone())))
     });
+}
+
+/// Whether a call with something missing among its arguments is missing itself: methods, `+`, `-`, `!`, and in an
+/// evaluation everything else. Rhai asks this after every error of such a call, so what raises errors of its own is out.
+fn passes_on(name: &str, args: &[&mut Dynamic], is_method: bool) -> bool {
+    // A closure with a wrong number of arguments is tried again with another.
+    let own = super::compare::records(name) || name.starts_with("anon$") || matches!(name, "expect" | "absent");
+    let joins_text = name == "+" && args.iter().any(|a| a.is_string());
+    let is_operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let of_missing = args.first().is_some_and(|receiver| missing_of(receiver).is_some());
+    let missing_anyway = is_operator || (is_method && of_missing);
+    !own && !joins_text && (missing_anyway || record::is_recording())
 }

@@ -1,11 +1,13 @@
 //! `Object`: a read-only JSON object as scripts see it. It knows the object it is part of and its path in it.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
 use serde_json::Value;
 
 use super::missing::{Missing, missing, push_key};
+use super::record;
 use super::value::{LIST, plain, scalar};
 
 #[derive(Clone, Debug)]
@@ -129,18 +131,17 @@ impl Obj {
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Obj>("Object");
-    engine.register_indexer_get(|o: &mut Obj, key: ImmutableString| o.field(&key));
-    engine.register_indexer_set(
-        |ctx: NativeCallContext, o: &mut Obj, key: ImmutableString, _: Dynamic| -> Result<(), Box<EvalAltResult>> {
-            let mut path = o.path();
-            push_key(&mut path, &key);
-            let text = format!(
-                "`{path}` of {} cannot be assigned: what was read is read-only; `to_map()` gives a copy that can",
-                o.label
-            );
-            Err(EvalAltResult::ErrorRuntime(text.into(), ctx.call_position()).into())
-        },
-    );
+    let types = [TypeId::of::<Obj>(), TypeId::of::<ImmutableString>()];
+    engine.register_raw_fn("index$get$", types, |ctx, args| {
+        let (Some(object), Ok(key)) = (args[0].read_lock::<Obj>(), args[1].as_immutable_string_ref()) else {
+            return Ok(Dynamic::UNIT);
+        };
+        let value = object.field(&key);
+        if let Ok(bool) = value.as_bool() {
+            record::property(&ctx, bool);
+        }
+        Ok(value)
+    });
     engine.register_fn("keys", |o: &mut Obj| -> Array {
         o.value().as_object().into_iter().flatten().map(|(key, _)| key.as_str().into()).collect()
     });

@@ -13,7 +13,8 @@ use super::tree::{find_let, last_method};
 /// The places below a `!` in a closure's last expression; `None` where there is none.
 pub(super) fn negative(program: &Program, place: &ClosurePlace) -> Option<Negative> {
     let (file, body) = program.body(place)?;
-    let mut descent = Descent { program: Some(program), signs: Default::default(), variables: HashSet::new(), seen: HashSet::new() };
+    let mut descent =
+        Descent { program: Some(program), signs: Default::default(), variables: HashSet::new(), seen: HashSet::new() };
     descent.block(file, body, &[], false);
     let [positive, negative] = descent.signs;
     // What a function called in both ways compares is answered as usual; the walk stays right, only less patient.
@@ -23,7 +24,8 @@ pub(super) fn negative(program: &Program, place: &ClosurePlace) -> Option<Negati
 
 /// The places of the variables that are parts of the boolean tree of a body's last expression.
 pub(super) fn variables_in_tree(body: &[Stmt]) -> HashSet<Position> {
-    let mut descent = Descent { program: None, signs: Default::default(), variables: HashSet::new(), seen: HashSet::new() };
+    let mut descent =
+        Descent { program: None, signs: Default::default(), variables: HashSet::new(), seen: HashSet::new() };
     descent.block(&"".into(), body, &[], false);
     descent.variables
 }

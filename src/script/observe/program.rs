@@ -153,7 +153,7 @@ impl Program {
         arity: usize,
     ) -> Option<(&Arc<str>, &[Stmt])> {
         let (file, found) = self.files.get_key_value(file)?;
-        let target = match namespace.len() {
+        let target = match namespace.path.len() {
             0 => file,
             1 => self.imported(file, found.imports.get(namespace.root())?)?,
             _ => return None,

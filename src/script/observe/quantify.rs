@@ -33,7 +33,11 @@ struct Judged {
     to: usize,
 }
 
-fn quantify(ctx: &NativeCallContext, name: &'static str, args: &mut [&mut Dynamic]) -> Result<bool, Box<EvalAltResult>> {
+fn quantify(
+    ctx: &NativeCallContext,
+    name: &'static str,
+    args: &mut [&mut Dynamic],
+) -> Result<bool, Box<EvalAltResult>> {
     let recording = record::is_recording();
     if let Some(what) = missing_of(args[0]) {
         let text = Outcome::Missing(what.text());

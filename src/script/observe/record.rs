@@ -43,6 +43,13 @@ pub(super) struct Record {
     pub extra: Option<Box<Extra>>,
 }
 
+impl Record {
+    /// It is a bool that was read, and no comparison.
+    pub fn is_property(&self) -> bool {
+        self.operator.is_empty()
+    }
+}
+
 /// What only few records have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extra {
@@ -67,6 +74,8 @@ pub(super) struct Recorder {
     pub last_missing: i32,
     pub negative: Option<Arc<Negative>>,
     file: Option<Arc<str>>,
+    /// The empty operator of properties.
+    property: Option<Arc<str>>,
 }
 
 impl Recorder {
@@ -181,6 +190,26 @@ pub(super) fn comparison(
             extra: None,
         })
     })
+}
+
+/// Records a bool that was read from an object: `o.status.ready` may stand alone in an assertion.
+pub(super) fn property(ctx: &NativeCallContext, value: bool) {
+    with(|r| {
+        let file = r.file(ctx.call_source());
+        let from = r.records.len();
+        let operator = r.property.get_or_insert_with(|| "".into()).clone();
+        r.push(Record {
+            file,
+            position: ctx.call_position(),
+            operator,
+            sides: None,
+            outcome: Outcome::Known(value),
+            answered: value,
+            from,
+            absorbed: false,
+            extra: None,
+        });
+    });
 }
 
 /// Records a native together with what was recorded inside it since `from`.

@@ -48,7 +48,8 @@ pub(super) struct Tree {
 
 pub(super) fn walk(program: &Program, place: &ClosurePlace, made: &[Record], result: Option<bool>) -> Tree {
     let Some((file, body)) = program.body(place) else { return Tree { unsure: true, ..Tree::default() } };
-    let mut walk = Walk { program, made, at: 0, tree: Tree::default(), depth: 0, nodes: 0 };
+    let misses = made.iter().any(|r| matches!(r.outcome, Outcome::Missing(_)));
+    let mut walk = Walk { program, made, misses, at: 0, tree: Tree::default(), depth: 0, nodes: 0 };
     let frame = Frame { file, body, in_closure: true };
     let node = walk.block(&frame, body, &[], 0, result);
     walk.tree.truth = node.truth;
@@ -78,6 +79,8 @@ impl Node {
 struct Walk<'p> {
     program: &'p Program,
     made: &'p [Record],
+    /// Something was missing: the tree has to account for it.
+    misses: bool,
     at: usize,
     tree: Tree,
     depth: usize,
@@ -102,6 +105,21 @@ pub(super) fn last_method(e: &Expr) -> Option<(&FnCallExpr, Position)> {
     }
 }
 
+/// Where the last property or index of a chain is read: Rhai gives its `.` or `[`.
+fn last_property(e: &Expr) -> Option<Position> {
+    match e {
+        Expr::Dot(chain, _, position) => match &chain.rhs {
+            Expr::Property(..) => Some(*position),
+            rest => last_property(rest),
+        },
+        Expr::Index(chain, flags, position) => match flags.contains(ASTFlags::BREAK) {
+            true => Some(*position),
+            false => last_property(&chain.rhs).or(Some(*position)),
+        },
+        _ => None,
+    }
+}
+
 impl<'p> Walk<'p> {
     fn block(
         &mut self,
@@ -113,24 +131,54 @@ impl<'p> Walk<'p> {
     ) -> Node {
         let Some(last) = block.iter().rposition(|s| !s.is_noop()) else { return Node::of(known) };
         let before: Vec<&Stmt> = outer.iter().copied().chain(&block[..last]).collect();
-        match &block[last] {
-            Stmt::Expr(e) => self.expr(frame, e, &before, start, known),
+        let node = self.last(frame, &block[last], &before, start, known);
+        if self.misses {
+            self.unread(frame, &before, outer.len(), start);
+        }
+        node
+    }
+
+    fn last(
+        &mut self,
+        frame: &Frame<'p>,
+        last: &'p Stmt,
+        before: &[&'p Stmt],
+        start: usize,
+        known: Option<bool>,
+    ) -> Node {
+        match last {
+            Stmt::Expr(e) => self.expr(frame, e, before, start, known),
             Stmt::Return(Some(e), flags, _) if !flags.contains(ASTFlags::BREAK) => {
-                self.expr(frame, e, &before, start, known)
+                self.expr(frame, e, before, start, known)
             }
-            Stmt::FnCall(call, position) => self.call(frame, call, *position, None, &before, start, known),
-            Stmt::Block(block) => self.block(frame, block.statements(), &before, start, known),
+            Stmt::FnCall(call, position) => self.call(frame, call, *position, None, before, start, known),
+            Stmt::Block(block) => self.block(frame, block.statements(), before, start, known),
             Stmt::If(flow, _) => {
-                let condition = self.expr(frame, &flow.expr, &before, start, None);
+                let condition = self.expr(frame, &flow.expr, before, start, None);
                 let Some(told) = condition.told else { return Node::of(known) };
                 let branch = if told { &flow.body } else { &flow.branch };
-                let mut node = self.block(frame, branch.statements(), &before, start, known);
+                let mut node = self.block(frame, branch.statements(), before, start, known);
                 if condition.truth.is_none() {
                     node.truth = None;
                 }
                 node
             }
             _ => Node::of(known),
+        }
+    }
+
+    /// A `let` that a short-circuit did not read: its misses bear on nothing, if it is read nowhere but in the tree.
+    fn unread(&mut self, frame: &Frame<'p>, before: &[&'p Stmt], from: usize, start: usize) {
+        for (i, statement) in before.iter().enumerate().skip(from) {
+            let Stmt::Var(var, ..) = statement else { continue };
+            if used_elsewhere(frame.body, &var.0.name) {
+                continue;
+            }
+            let (at, leaves, unsure) = (self.at, self.tree.leaves.len(), self.tree.unsure);
+            self.at = start;
+            self.expr(frame, &var.1, &before[..i], start, None);
+            self.tree.leaves.truncate(leaves);
+            (self.at, self.tree.unsure) = (at, unsure);
         }
     }
 
@@ -151,7 +199,10 @@ impl<'p> Walk<'p> {
             }
             _ => match last_method(e) {
                 Some((call, position)) => self.call(frame, call, position, Some(e), before, start, known),
-                None => self.opaque(frame, e, e.start_position(), known),
+                None => match last_property(e).and_then(|position| self.find(frame.file, position)) {
+                    Some(k) => self.leaf(frame, self.made[k].position, k, &[e]),
+                    None => self.opaque(frame, e, e.start_position(), known),
+                },
             },
         }
     }
@@ -211,7 +262,8 @@ impl<'p> Walk<'p> {
                 self.at = start;
                 let node = self.expr(frame, value, &before[..i], start, known);
                 self.at = self.at.max(at);
-                let missing = |leaf: &Leaf| leaf.record.is_some_and(|k| matches!(self.made[k].outcome, Outcome::Missing(_)));
+                let missing =
+                    |leaf: &Leaf| leaf.record.is_some_and(|k| matches!(self.made[k].outcome, Outcome::Missing(_)));
                 if self.tree.leaves[seen..].iter().any(missing) && used_elsewhere(frame.body, name) {
                     self.tree.unsure = true;
                 }
@@ -256,7 +308,10 @@ impl<'p> Walk<'p> {
             return node;
         }
         if let Some(k) = self.find(frame.file, position) {
-            return self.leaf(frame, position, k, call, e);
+            return match e {
+                Some(e) => self.leaf(frame, position, k, &[e]),
+                None => self.leaf(frame, position, k, &call.args.iter().collect::<Vec<_>>()),
+            };
         }
         if records(&call.name) {
             // It was not evaluated: an early `return`.
@@ -276,23 +331,13 @@ impl<'p> Walk<'p> {
         Some(self.at + found)
     }
 
-    fn leaf(
-        &mut self,
-        frame: &Frame<'p>,
-        position: Position,
-        k: usize,
-        call: &'p FnCallExpr,
-        e: Option<&'p Expr>,
-    ) -> Node {
+    /// A part that has a record; `within` is what was evaluated for it.
+    fn leaf(&mut self, frame: &Frame<'p>, position: Position, k: usize, within: &[&Expr]) -> Node {
         let record = &self.made[k];
-        let mut inner = Vec::new();
-        if record.from > self.at {
+        let mut inner = self.top_level(self.at, record.from);
+        if !inner.is_empty() {
             let mut places = HashSet::new();
-            match e {
-                Some(e) => self.places(frame.file, e, &mut places, 0),
-                None => call.args.iter().for_each(|e| self.places(frame.file, e, &mut places, 0)),
-            }
-            inner = self.top_level(self.at, record.from);
+            within.iter().for_each(|e| self.places(frame.file, e, &mut places, 0));
             inner.retain(|i| self.stands_in(*i, &places));
         }
         self.at = k + 1;
@@ -321,7 +366,10 @@ impl<'p> Walk<'p> {
             let mut places = HashSet::new();
             self.places(frame.file, e, &mut places, 0);
             let mut end = self.at;
-            while end < self.made.len() && self.made[end..].iter().any(|r| r.from <= end) && self.stands_in(end, &places) {
+            while end < self.made.len()
+                && self.made[end..].iter().any(|r| r.from <= end)
+                && self.stands_in(end, &places)
+            {
                 end += 1;
             }
             inner = self.top_level(self.at, end);
