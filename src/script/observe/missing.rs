@@ -165,6 +165,16 @@ pub(super) fn outside(what: &Missing, position: Position) -> Box<EvalAltResult> 
     EvalAltResult::ErrorRuntime(text.into(), position).into()
 }
 
+/// What a native raises when it is given something missing: in an evaluation *not yet*, elsewhere an ordinary error.
+pub fn not_yet_error(what: &Missing) -> Box<EvalAltResult> {
+    if record::loose_miss(what.text()) {
+        let payload = Dynamic::from(NotYet { reason: what.text() });
+        EvalAltResult::ErrorTerminated(payload, Position::NONE).into()
+    } else {
+        outside(what, Position::NONE)
+    }
+}
+
 /// An error that could not be raised where it arose: text was made of a missing value outside an evaluation (Rhai
 /// swallows errors inside `${…}`). Ask for it in `on_progress`, before every effect and after a call; asking clears it.
 pub fn pending() -> Option<Box<EvalAltResult>> {
@@ -216,10 +226,7 @@ pub(super) fn register(engine: &mut Engine) {
     let mut module = Module::new();
     module.set_iter_result(unit, |value| {
         let error = match missing_of(&value) {
-            Some(what) if record::loose_miss(what.text()) => {
-                EvalAltResult::ErrorTerminated(Dynamic::from(NotYet { reason: what.text() }), Position::NONE).into()
-            }
-            Some(what) => outside(&what, Position::NONE),
+            Some(what) => not_yet_error(&what),
             None => EvalAltResult::ErrorFor(Position::NONE).into(),
         };
         Box::new(std::iter::once(Err(error)))

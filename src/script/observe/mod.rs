@@ -21,11 +21,11 @@ mod value;
 mod tests;
 
 pub use evaluate::evaluate;
-pub use missing::{Missing, missing_because, missing_object, missing_of, pending, token};
+pub use missing::{Missing, missing_because, missing_object, missing_of, not_yet_error, pending, token};
 pub use object::Obj;
 pub use program::{ClosurePlace, Program};
 pub use record::{is_recording, record_native};
-pub use value::{from_dynamic, shown, shown_json, to_dynamic};
+pub use value::{from_dynamic, list, shown, shown_json, to_dynamic};
 
 use rhai::Engine;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::missing::{Missing, missing, push_key};
 use super::record;
-use super::value::{LIST, plain, scalar};
+use super::value::{list, plain, scalar};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -67,12 +67,7 @@ impl Obj {
     pub(super) fn dynamic(self) -> Dynamic {
         match self.value() {
             Value::Object(_) => Dynamic::from(self),
-            Value::Array(items) => {
-                let items: Array = items.iter().enumerate().map(|(i, v)| self.below(Step::Index(i), v)).collect();
-                let mut list = Dynamic::from_array(items);
-                list.set_tag(LIST);
-                list
-            }
+            Value::Array(items) => list(items.iter().enumerate().map(|(i, v)| self.below(Step::Index(i), v))),
             Value::Null => {
                 let path = self.path();
                 missing(Missing { label: self.label, broke_at: path.clone(), path, nearest: None, because: None })
@@ -145,11 +140,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("keys", |o: &mut Obj| -> Array {
         o.value().as_object().into_iter().flatten().map(|(key, _)| key.as_str().into()).collect()
     });
-    engine.register_fn("values", |o: &mut Obj| -> Dynamic {
-        let mut list = Dynamic::from_array(o.fields().map(|(_, value)| value).collect());
-        list.set_tag(LIST);
-        list
-    });
+    engine.register_fn("values", |o: &mut Obj| -> Dynamic { list(o.fields().map(|(_, value)| value)) });
     engine.register_fn("len", |o: &mut Obj| i64::try_from(o.len()).unwrap_or(i64::MAX));
     engine.register_fn("is_empty", |o: &mut Obj| o.len() == 0);
     engine.register_fn("to_map", |o: &mut Obj| -> Map {

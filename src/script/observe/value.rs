@@ -17,6 +17,13 @@ pub fn to_dynamic(value: Value, label: &str) -> Dynamic {
     Obj::new(value, label).dynamic()
 }
 
+/// The list that a native gives: `all` over it, if it is empty, says nothing.
+pub fn list(items: impl IntoIterator<Item = Dynamic>) -> Dynamic {
+    let mut list = Dynamic::from_array(items.into_iter().collect());
+    list.set_tag(LIST);
+    list
+}
+
 /// A string, number or bool.
 pub(super) fn scalar(value: &Value) -> Dynamic {
     match value {
@@ -115,7 +122,8 @@ pub(super) fn type_words(value: &Dynamic) -> String {
         "closure".into()
     } else {
         let name = value.type_name();
-        name.rsplit("::").next().unwrap_or(name).trim_end_matches('>').into()
+        let bare = name.split('<').next().unwrap_or(name);
+        bare.rsplit("::").next().unwrap_or(bare).into()
     }
 }
 
