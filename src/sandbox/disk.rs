@@ -166,7 +166,7 @@ fn lock(file: &File, path: &Path) -> Result<(), SandboxError> {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20))
+                std::thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {
                 return Err(SandboxError::InUse { path: path.to_owned(), waited: PATIENCE });

@@ -88,14 +88,11 @@ pub(crate) fn new_uid() -> String {
     let mut bytes: [u8; 16] = random();
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let mut text = String::with_capacity(36);
-    for (place, byte) in bytes.iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
+    let mut hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    for dash in [20, 16, 12, 8] {
+        hex.insert(dash, '-');
     }
-    text
+    hex
 }
 
 /// Five letters and digits, as appended to a `generateName`.

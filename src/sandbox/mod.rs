@@ -21,6 +21,7 @@ mod routes;
 mod secrets;
 mod seed;
 mod selector;
+mod serve;
 mod service;
 mod status;
 mod store;
@@ -41,6 +42,7 @@ use tokio::runtime::Handle;
 
 pub use controllers::Timing;
 pub use fault::{Fault, FaultHow};
+pub use serve::Served;
 pub use service::SandboxService;
 
 use store::{Key, Store};
@@ -54,19 +56,42 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub enum SandboxError {
     /// Another process has the state open.
     #[error("the sandbox state {} is in use by another process (waited {} s); wait for that run to end, or give this one another state folder", path.display(), waited.as_secs())]
-    InUse { path: PathBuf, waited: Duration },
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// The file cannot be opened or created.
     #[error("the sandbox state {} cannot be opened: {source}; check the folder's permissions and free space", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
     /// The file is there and is not what a sandbox wrote.
     #[error("the sandbox state {} cannot be read: {why}; it holds no real cluster's data: remove the file to start afresh", path.display())]
-    Damaged { path: PathBuf, why: String },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A change could not be kept, and was not made.
     #[error("the sandbox state {} cannot be written: {why}; nothing was changed; check free space", path.display())]
-    NotWritten { path: PathBuf, why: String },
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        why: String,
+    },
     /// What the sandbox starts with could not be laid down.
     #[error("the sandbox could not be set up: {why}")]
-    NotSetUp { why: String },
+    NotSetUp {
+        /// What went wrong.
+        why: String,
+    },
 }
 
 /// How a sandbox behaves.
@@ -137,8 +162,8 @@ impl Sandbox {
         namespace.map(|namespace| meta::uid(&namespace).to_owned()).unwrap_or_default()
     }
 
-    /// Answers a request that would go through the cluster's gateway: status code and body, or `None` when no HTTPRoute or
-    /// Ingress routes the host. A host may carry a port.
+    /// Answers a request that would go through the cluster's gateway: status code and body, or `None` when no `HTTPRoute` or
+    /// `Ingress` routes the host. A host may carry a port.
     pub fn answer_http(&self, method: &str, host: &str, path: &str) -> Option<(u16, String)> {
         routes::answer(&self.inner.store, method, host, path)
     }

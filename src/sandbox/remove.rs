@@ -81,7 +81,7 @@ pub(crate) fn delete(store: &Store, place: &Place, call: &Call, name: &str) -> R
         if options.orphan {
             orphan(tx, meta::uid(&object));
         }
-        match delete_one(tx, place, &key, &object)? {
+        match delete_one(tx, place, &key, &object) {
             Some(marked) => Ok(marked),
             None if ANSWERED_WITH_OBJECT.contains(&resource.as_str()) => Ok(object),
             None => Ok(Arc::new(status::deleted(&place.kind, name, meta::uid(&object)))),
@@ -101,7 +101,7 @@ pub(crate) fn delete_collection(store: &Store, place: &Place, call: &Call) -> Re
                 continue;
             }
             options.check(place, &object)?;
-            delete_one(tx, place, &key, &object)?;
+            delete_one(tx, place, &key, &object);
             gone.push(object);
         }
         Ok(gone)
@@ -109,15 +109,15 @@ pub(crate) fn delete_collection(store: &Store, place: &Place, call: &Call) -> Re
 }
 
 /// Marks or removes one object; the marked object when finalizers keep it.
-fn delete_one(tx: &mut Tx<'_>, place: &Place, key: &Key, object: &Arc<Value>) -> Result<Option<Arc<Value>>, ApiError> {
+fn delete_one(tx: &mut Tx<'_>, place: &Place, key: &Key, object: &Arc<Value>) -> Option<Arc<Value>> {
     if !meta::has_finalizers(object) {
-        finish(tx, place, key)?;
-        return Ok(None);
+        finish(tx, place, key);
+        return None;
     }
     if meta::is_terminating(object) {
-        return Ok(Some(Arc::clone(object)));
+        return Some(Arc::clone(object));
     }
-    Ok(Some(tx.put(key, marked(object))))
+    Some(tx.put(key, marked(object)))
 }
 
 fn marked(object: &Value) -> Value {
@@ -138,7 +138,7 @@ pub(crate) fn is_held(object: &Value) -> bool {
 }
 
 /// Removes an object, and what goes with it: the instances of a definition, what it alone owned.
-pub(crate) fn finish(tx: &mut Tx<'_>, place: &Place, key: &Key) -> Result<(), ApiError> {
+pub(crate) fn finish(tx: &mut Tx<'_>, place: &Place, key: &Key) {
     let registry = tx.registry();
     let mut waiting = vec![(place.clone(), key.clone())];
     while let Some((place, key)) = waiting.pop() {
@@ -169,7 +169,6 @@ pub(crate) fn finish(tx: &mut Tx<'_>, place: &Place, key: &Key) -> Result<(), Ap
             }
         }
     }
-    Ok(())
 }
 
 fn place_of(kind: &Arc<super::kinds::Kind>, key: &Key) -> Place {
@@ -214,21 +213,20 @@ fn end_namespace(tx: &mut Tx<'_>, place: &Place, key: &Key, object: &Arc<Value>)
     Ok(tx.put(key, ending))
 }
 
-/// Deletes everything in a terminating namespace, and the namespace once nothing is left in it. Gives how much is left.
-pub(crate) fn empty_namespace(tx: &mut Tx<'_>, name: &str) -> Result<usize, ApiError> {
+/// Deletes everything in a terminating namespace, and the namespace once nothing is left in it.
+pub(crate) fn empty_namespace(tx: &mut Tx<'_>, name: &str) {
     let registry = tx.registry();
-    let mut left = 0;
+    let mut left = false;
     for kind in registry.all().filter(|kind| kind.namespaced && !kind.create_only) {
         for (key, _) in tx.list(&kind.resource(), Some(name)) {
             let Some(object) = tx.get(&key) else { continue };
-            if delete_one(tx, &place_of(kind, &key), &key, &object)?.is_some() {
-                left += 1;
+            if delete_one(tx, &place_of(kind, &key), &key, &object).is_some() {
+                left = true;
             }
         }
     }
     let key = Key::new("namespaces", "", name);
-    if left == 0 && tx.get(&key).is_some_and(|namespace| !meta::has_finalizers(&namespace)) {
+    if !left && tx.get(&key).is_some_and(|namespace| !meta::has_finalizers(&namespace)) {
         tx.remove(&key);
     }
-    Ok(left)
 }

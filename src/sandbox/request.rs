@@ -98,15 +98,12 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
         let escape = (byte == b'%').then(|| bytes.get(place + 1..place + 3)).flatten();
         let decoded =
             escape.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match decoded {
-            Some(decoded) => {
-                out.push(decoded);
-                place += 3;
-            }
-            None => {
-                out.push(if byte == b'+' && plus_is_space { b' ' } else { byte });
-                place += 1;
-            }
+        if let Some(decoded) = decoded {
+            out.push(decoded);
+            place += 3;
+        } else {
+            out.push(if byte == b'+' && plus_is_space { b' ' } else { byte });
+            place += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -1,4 +1,4 @@
-//! The cluster's front door: what a request to a host gets, by the HTTPRoutes and Ingresses that route it.
+//! The cluster's front door: what a request to a host gets, by the `HTTPRoute`s and Ingresses that route it.
 
 use std::sync::Arc;
 

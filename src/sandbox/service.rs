@@ -88,7 +88,7 @@ fn respond(code: u16, sort: &str, body: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
-fn refusal(error: &ApiError) -> Response<Body> {
+pub(crate) fn refusal(error: &ApiError) -> Response<Body> {
     match error {
         ApiError::NoSuchPath => respond(404, "text/plain; charset=utf-8", "404 page not found\n"),
         ApiError::Status(_) => respond(error.code(), "application/json", error.body().to_string()),

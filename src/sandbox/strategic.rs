@@ -25,10 +25,9 @@ pub(crate) fn merge(lists: Lists, live: &Value, patch: &Value, path: &[&str]) ->
         merged.retain(|name, _| kept.iter().any(|kept| kept == name));
     }
     for (name, change) in changes {
-        if let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(items), Some(gone)) = (merged.get_mut(list).and_then(Value::as_array_mut), change.as_array()) {
-                items.retain(|item| !gone.contains(item));
-            }
+        let list = name.strip_prefix("$deleteFromPrimitiveList/").and_then(|list| merged.get_mut(list));
+        if let (Some(Value::Array(items)), Some(gone)) = (list, change.as_array()) {
+            items.retain(|item| !gone.contains(item));
         }
     }
     for (name, change) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {

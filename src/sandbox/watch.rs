@@ -22,9 +22,9 @@ use super::status::ApiError;
 use super::store::{Event, Store};
 
 /// How often a quiet watch says how far it has come, when the client asked for that.
-const BOOKMARK: Duration = Duration::from_secs(60);
+const BOOKMARK: Duration = Duration::from_mins(1);
 /// How long a watch lasts when the client does not say.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 struct Watch {
     store: Arc<Store>,

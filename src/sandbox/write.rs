@@ -11,6 +11,7 @@ use super::remove;
 use super::request::{Call, Place};
 use super::status::{ApiError, Cause};
 use super::store::{Store, Tx};
+use crate::object::yaml;
 
 /// `POST` of an object.
 pub(crate) fn create(store: &Store, place: &Place, call: &Call) -> Result<Arc<Value>, ApiError> {
@@ -54,8 +55,8 @@ pub(crate) fn read_body(body: &[u8]) -> Result<Value, ApiError> {
         Err(error) => error,
     };
     let text = std::str::from_utf8(body).map_err(|e| ApiError::bad_request(format!("the body is not text: {e}")))?;
-    match serde_yaml::from_str::<Value>(text) {
-        Ok(value) if value.is_object() => Ok(value),
+    match yaml::documents(text, "body").as_deref() {
+        Ok([document]) if document.value.is_object() => Ok(document.value.clone()),
         _ => Err(ApiError::bad_request(format!("the body could not be read as JSON or YAML: {json}"))),
     }
 }
@@ -165,7 +166,7 @@ pub(crate) fn update(
     }
     let kept = tx.put(&key, new);
     if meta::is_terminating(&kept) && !meta::has_finalizers(&kept) && !remove::is_held(&kept) {
-        remove::finish(tx, place, &key)?;
+        remove::finish(tx, place, &key);
     }
     Ok(kept)
 }

@@ -32,14 +32,15 @@ pub(crate) struct Manager {
 impl Manager {
     /// As the server's messages name a manager in a conflict.
     fn shown(&self) -> String {
-        let mut text = format!("{:?}", self.name);
-        if !self.subresource.is_empty() {
-            text += &format!(" with subresource {:?}", self.subresource);
+        let name = &self.name;
+        let through = match self.subresource.as_str() {
+            "" => String::new(),
+            subresource => format!(" with subresource {subresource:?}"),
+        };
+        match self.operation {
+            Operation::Apply => format!("{name:?}{through}"),
+            Operation::Update => format!("{name:?}{through} using {}", self.api_version),
         }
-        if self.operation == Operation::Update {
-            text += &format!(" using {}", self.api_version);
-        }
-        text
     }
 
     /// What tells two managers apart: an applier is the same in every version.
@@ -229,13 +230,10 @@ pub(crate) fn recorded(kind: &Kind, old: &Value, new: &mut Value, manager: &Mana
         for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
             entry.fields = entry.fields.minus(&taken);
         }
-        let mine = match entries.iter().position(|entry| entry.manager.is(manager)) {
-            Some(mine) => mine,
-            None => {
-                entries.push(Entry { manager: manager.clone(), fields: Fields::default(), time: String::new() });
-                entries.len() - 1
-            }
-        };
+        let mine = entries.iter().position(|entry| entry.manager.is(manager)).unwrap_or(entries.len());
+        if mine == entries.len() {
+            entries.push(Entry { manager: manager.clone(), fields: Fields::default(), time: String::new() });
+        }
         let mut fields = entries[mine].fields.clone();
         fields.add(&difference.changed);
         let fields = fields.minus(&difference.removed);

@@ -51,13 +51,9 @@ impl Lists {
         let parent = path.len().checked_sub(2).and_then(|place| path.get(place)).copied().unwrap_or_default();
         match (last, parent) {
             ("conditions" | "addresses", "status") => Shape::Keyed(&["type"]),
-            (
-                "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "resourceClaims" | "webhooks",
-                _,
-            ) => Shape::Keyed(&["name"]),
-            ("env", _) => Shape::Keyed(&["name"]),
-            ("imagePullSecrets", "spec") => Shape::Keyed(&["name"]),
-            ("secrets", _) => Shape::Keyed(&["name"]),
+            ("containers" | "initContainers" | "ephemeralContainers" | "env" | "secrets", _)
+            | ("volumes" | "resourceClaims" | "webhooks", _)
+            | ("imagePullSecrets", "spec") => Shape::Keyed(&["name"]),
             ("ports", "containers" | "initContainers") => Shape::Keyed(&["containerPort", "protocol"]),
             ("ports", "spec") if self.services => Shape::Keyed(&["port", "protocol"]),
             ("volumeMounts", _) => Shape::Keyed(&["mountPath"]),

@@ -1,4 +1,4 @@
-//! ExternalSecrets: the target Secret appears, with stand-ins for values.
+//! `ExternalSecret`s: the target Secret appears, with stand-ins for values.
 
 use serde_json::{Map, Value, json};
 
@@ -74,7 +74,7 @@ impl Simulated for ExternalSecrets {
             return Some(Value::Object(status));
         }
         // Made here, so that Ready never comes before the Secret.
-        desk.apply(secret(object), self.manager());
+        desk.apply(&secret(object), self.manager());
         let condition = meta::condition(object, "Ready", "True", "SecretSynced", "secret synced");
         let synced = format!("{}-{}", meta::generation(object), short_hash(&object["spec"]));
         if status.get("syncedResourceVersion") != Some(&Value::from(synced.as_str())) {

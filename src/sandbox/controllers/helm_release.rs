@@ -1,4 +1,4 @@
-//! HelmReleases: a Deployment and a Service named after the release; Ready once the Deployment is available.
+//! `HelmRelease`s: a Deployment and a Service named after the release; Ready once the Deployment is available.
 
 use serde_json::{Value, json};
 
@@ -148,30 +148,22 @@ impl Simulated for HelmReleases {
             target_namespace(object),
             newest["version"]
         );
-        status["conditions"] = match fault {
-            Some(message) => {
-                let text = format!("Helm {action} failed for {what}: {message}");
-                status["failures"] = 1.into();
-                status[if first { "installFailures" } else { "upgradeFailures" }] = 1.into();
-                json!([
-                    condition(object, "Ready", "False", failed, &text),
-                    condition(object, "Released", "False", failed, &text),
-                    condition(
-                        object,
-                        "Stalled",
-                        "True",
-                        "RetriesExceeded",
-                        &format!("Failed to {action} after 1 attempt(s)")
-                    ),
-                ])
-            }
-            None => {
-                let text = format!("Helm {action} succeeded for {what}");
-                json!([
-                    condition(object, "Ready", "True", done, &text),
-                    condition(object, "Released", "True", done, &text)
-                ])
-            }
+        status["conditions"] = if let Some(message) = fault {
+            let text = format!("Helm {action} failed for {what}: {message}");
+            let retries = format!("Failed to {action} after 1 attempt(s)");
+            status["failures"] = 1.into();
+            status[if first { "installFailures" } else { "upgradeFailures" }] = 1.into();
+            json!([
+                condition(object, "Ready", "False", failed, &text),
+                condition(object, "Released", "False", failed, &text),
+                condition(object, "Stalled", "True", "RetriesExceeded", &retries),
+            ])
+        } else {
+            let text = format!("Helm {action} succeeded for {what}");
+            json!([
+                condition(object, "Ready", "True", done, &text),
+                condition(object, "Released", "True", done, &text)
+            ])
         };
         status["history"] = history.into();
         Some(status)

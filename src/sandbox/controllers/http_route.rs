@@ -1,4 +1,4 @@
-//! HTTPRoutes: accepted by the gateways they name, references resolved to Services that exist.
+//! `HTTPRoute`s: accepted by the gateways they name, references resolved to Services that exist.
 
 use serde_json::{Value, json};
 

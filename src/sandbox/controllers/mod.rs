@@ -27,7 +27,9 @@ use super::write;
 /// How long controllers take from a change to its result; each object has its own time between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
+    /// The least.
     pub shortest: Duration,
+    /// The most.
     pub longest: Duration,
 }
 
@@ -119,7 +121,7 @@ impl<T: Simulated> Controller for T {
         };
         if message.is_none() {
             for child in self.children(desk, object) {
-                desk.apply(child, self.manager());
+                desk.apply(&child, self.manager());
             }
         }
         let settled = self.settled(desk, object, message);
@@ -193,14 +195,14 @@ impl Desk<'_> {
     }
 
     /// Makes an object be as given; what others set in it stays.
-    fn apply(&self, config: Value, manager: &str) {
+    fn apply(&self, config: &Value, manager: &str) {
         let registry = self.store.registry();
         let Some(kind) = registry.all().find(|kind| {
             config["kind"] == kind.kind.as_str() && config["apiVersion"] == kind.api_version(&kind.stored)
         }) else {
             return;
         };
-        let Some(place) = self.place(&kind.resource(), meta::namespace(&config), "") else {
+        let Some(place) = self.place(&kind.resource(), meta::namespace(config), "") else {
             return;
         };
         let manager = Manager {
@@ -209,11 +211,11 @@ impl Desk<'_> {
             subresource: String::new(),
             api_version: place.api_version(),
         };
-        let key = place.key(meta::name(&config));
+        let key = place.key(meta::name(config));
         let result = self.store.write(false, |tx| {
             let old = tx.get(&key);
             let live = old.as_deref().cloned().unwrap_or_else(|| json!({}));
-            let new = apply::applied(&place.kind, &live, &config, &manager, true)?;
+            let new = apply::applied(&place.kind, &live, config, &manager, true)?;
             match &old {
                 Some(old) => write::update(tx, &place, old, new, None),
                 None => write::insert(tx, &place, new, None),

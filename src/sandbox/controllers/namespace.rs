@@ -32,14 +32,20 @@ impl Controller for Namespaces {
             let account = json!({
                 "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": &*key.name},
             });
-            desk.apply(account, "kube-controller-manager");
+            desk.apply(&account, "kube-controller-manager");
         }
         false
     }
 
     fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, _fault: Option<&FaultHow>) {
         if meta::is_terminating(object) {
-            report(key, desk.store.write(false, |tx| remove::empty_namespace(tx, &key.name)).map(|_| ()));
+            report(
+                key,
+                desk.store.write(false, |tx| {
+                    remove::empty_namespace(tx, &key.name);
+                    Ok(())
+                }),
+            );
         }
     }
 }

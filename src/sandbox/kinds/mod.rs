@@ -29,7 +29,8 @@ pub(crate) struct Scale {
     pub selector: Option<String>,
 }
 
-/// One served kind, in all its versions.
+/// One served kind, in all its versions. Its names are those of discovery.
+#[allow(clippy::struct_excessive_bools, clippy::struct_field_names)] // independent facts, named as discovery names them
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub group: String,

@@ -1,0 +1,137 @@
+//! The sandbox on loopback, for clients in other processes such as kubectl: plain HTTP, and a token that changes with
+//! every start. Whoever does not bring the token is refused.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http::header::AUTHORIZATION;
+use http::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tower::{BoxError, ServiceExt as _};
+
+use super::service::refusal;
+use super::status::ApiError;
+use super::{Body, Sandbox, meta};
+
+/// A sandbox that answers on loopback until this is dropped.
+#[derive(Debug)]
+pub struct Served {
+    address: SocketAddr,
+    token: String,
+    task: JoinHandle<()>,
+}
+
+impl Served {
+    /// The server's URL, such as `http://127.0.0.1:40123`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The bearer token that requests have to carry.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Sandbox {
+    /// Serves the sandbox on a free port of 127.0.0.1, on the runtime this is called on.
+    pub async fn serve(&self) -> io::Result<Served> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let token = format!("{}{}", meta::new_uid(), meta::new_uid()).replace('-', "");
+        let gate = Gate { sandbox: self.clone(), expected: format!("Bearer {token}") };
+        let task = tokio::spawn(accept(listener, gate));
+        Ok(Served { address, token, task })
+    }
+}
+
+async fn accept(listener: TcpListener, gate: Gate) {
+    // Connections end with the set, and so with the server.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                // Small answers go out at once.
+                let _ = stream.set_nodelay(true);
+                let gate = gate.clone();
+                connections.spawn(async move {
+                    let service = TowerToHyperService::new(tower::service_fn(move |request| gate.clone().answer(request)));
+                    // A client that hangs up is no error of the server.
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Gate {
+    sandbox: Sandbox,
+    expected: String,
+}
+
+impl Gate {
+    async fn answer<B>(self, request: Request<B>) -> Result<Response<Body>, Infallible>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        if request.headers().get(AUTHORIZATION).is_none_or(|sent| sent.as_bytes() != self.expected.as_bytes()) {
+            return Ok(refusal(&ApiError::new(401, "Unauthorized", "Unauthorized", None)));
+        }
+        self.sandbox.service().oneshot(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    fn asked(served: &Served, authorization: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(served.address).expect("it listens");
+        write!(stream, "GET /api/v1/namespaces/default HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n")
+            .expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("answered");
+        text
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn only_who_brings_the_token_is_answered() {
+        let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
+        let served = sandbox.serve().await.expect("it serves");
+        assert!(served.url().starts_with("http://127.0.0.1:"));
+        let right = asked(&served, &format!("authorization: Bearer {}\r\n", served.token()));
+        assert!(right.starts_with("HTTP/1.1 200") && right.contains("\"phase\":\"Active\""), "{right}");
+        for wrong in ["", "authorization: Bearer x\r\n"] {
+            let refused = asked(&served, wrong);
+            assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("\"reason\":\"Unauthorized\""), "{refused}");
+        }
+    }
+
+    /// A server to try clients against by hand; prints its address and token.
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "by hand"]
+    async fn by_hand() {
+        let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
+        let served = sandbox.serve().await.expect("it serves");
+        println!("\nSERVED {} {}", served.url(), served.token());
+        tokio::time::sleep(std::time::Duration::from_secs(900)).await;
+    }
+}
