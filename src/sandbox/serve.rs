@@ -1,5 +1,8 @@
 //! The sandbox on loopback, for clients in other processes such as kubectl: plain HTTP, and a token that changes with
 //! every start. Whoever does not bring the token is refused.
+//!
+//! The token is the first part of the URL's path: kubectl and its kin send no bearer token over plain HTTP. A client that
+//! does send one may leave the path out.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,12 +30,17 @@ pub struct Served {
 }
 
 impl Served {
-    /// The server's URL, such as `http://127.0.0.1:40123`.
+    /// The server's URL for a kubeconfig, such as `http://127.0.0.1:40123/<token>`. It is a secret, like the token in it.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}/{}", self.address, self.token)
     }
 
-    /// The bearer token that requests have to carry.
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The token; as a bearer token it goes without the path.
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -50,7 +58,7 @@ impl Sandbox {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let token = format!("{}{}", meta::new_uid(), meta::new_uid()).replace('-', "");
-        let gate = Gate { sandbox: self.clone(), expected: format!("Bearer {token}") };
+        let gate = Gate { sandbox: self.clone(), token: token.clone() };
         let task = tokio::spawn(accept(listener, gate));
         Ok(Served { address, token, task })
     }
@@ -80,17 +88,28 @@ async fn accept(listener: TcpListener, gate: Gate) {
 #[derive(Clone)]
 struct Gate {
     sandbox: Sandbox,
-    expected: String,
+    token: String,
 }
 
 impl Gate {
-    async fn answer<B>(self, request: Request<B>) -> Result<Response<Body>, Infallible>
+    fn is_bearer(&self, headers: &http::HeaderMap) -> bool {
+        let sent = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        sent.and_then(|value| value.strip_prefix("Bearer ")) == Some(self.token.as_str())
+    }
+
+    async fn answer<B>(self, mut request: Request<B>) -> Result<Response<Body>, Infallible>
     where
         B: http_body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        if request.headers().get(AUTHORIZATION).is_none_or(|sent| sent.as_bytes() != self.expected.as_bytes()) {
+        let below = request.uri().path_and_query().map(http::uri::PathAndQuery::as_str).and_then(|path| {
+            let rest = path.strip_prefix('/')?.strip_prefix(self.token.as_str())?;
+            rest.starts_with('/').then(|| rest.parse::<http::Uri>().ok()).flatten()
+        });
+        if let Some(below) = below {
+            *request.uri_mut() = below;
+        } else if !self.is_bearer(request.headers()) {
             return Ok(refusal(&ApiError::new(401, "Unauthorized", "Unauthorized", None)));
         }
         self.sandbox.service().oneshot(request).await
@@ -103,10 +122,10 @@ mod tests {
 
     use super::*;
 
-    fn asked(served: &Served, authorization: &str) -> String {
-        let mut stream = std::net::TcpStream::connect(served.address).expect("it listens");
-        write!(stream, "GET /api/v1/namespaces/default HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n")
-            .expect("sent");
+    fn asked(served: &Served, prefix: &str, authorization: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(served.address()).expect("it listens");
+        let path = format!("{prefix}/api/v1/namespaces/default");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n").expect("sent");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("answered");
         text
@@ -116,11 +135,13 @@ mod tests {
     async fn only_who_brings_the_token_is_answered() {
         let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
         let served = sandbox.serve().await.expect("it serves");
-        assert!(served.url().starts_with("http://127.0.0.1:"));
-        let right = asked(&served, &format!("authorization: Bearer {}\r\n", served.token()));
-        assert!(right.starts_with("HTTP/1.1 200") && right.contains("\"phase\":\"Active\""), "{right}");
-        for wrong in ["", "authorization: Bearer x\r\n"] {
-            let refused = asked(&served, wrong);
+        let token = served.token();
+        for (prefix, header) in [(format!("/{token}"), String::new()), (String::new(), format!("authorization: Bearer {token}\r\n"))] {
+            let right = asked(&served, &prefix, &header);
+            assert!(right.starts_with("HTTP/1.1 200") && right.contains("\"phase\":\"Active\""), "{right}");
+        }
+        for (prefix, header) in [("", ""), ("", "authorization: Bearer x\r\n"), ("/x", ""), ("//", "")] {
+            let refused = asked(&served, prefix, header);
             assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("\"reason\":\"Unauthorized\""), "{refused}");
         }
     }
@@ -131,7 +152,7 @@ mod tests {
     async fn by_hand() {
         let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
         let served = sandbox.serve().await.expect("it serves");
-        println!("\nSERVED {} {}", served.url(), served.token());
+        println!("\nSERVED {}", served.url());
         tokio::time::sleep(std::time::Duration::from_secs(900)).await;
     }
 }
