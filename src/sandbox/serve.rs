@@ -136,13 +136,18 @@ mod tests {
         let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
         let served = sandbox.serve().await.expect("it serves");
         let token = served.token();
-        for (prefix, header) in [(format!("/{token}"), String::new()), (String::new(), format!("authorization: Bearer {token}\r\n"))] {
+        for (prefix, header) in
+            [(format!("/{token}"), String::new()), (String::new(), format!("authorization: Bearer {token}\r\n"))]
+        {
             let right = asked(&served, &prefix, &header);
             assert!(right.starts_with("HTTP/1.1 200") && right.contains("\"phase\":\"Active\""), "{right}");
         }
         for (prefix, header) in [("", ""), ("", "authorization: Bearer x\r\n"), ("/x", ""), ("//", "")] {
             let refused = asked(&served, prefix, header);
-            assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("\"reason\":\"Unauthorized\""), "{refused}");
+            assert!(
+                refused.starts_with("HTTP/1.1 401") && refused.contains("\"reason\":\"Unauthorized\""),
+                "{refused}"
+            );
         }
     }
 

@@ -160,10 +160,7 @@ impl Simulated for HelmReleases {
             ])
         } else {
             let text = format!("Helm {action} succeeded for {what}");
-            json!([
-                condition(object, "Ready", "True", done, &text),
-                condition(object, "Released", "True", done, &text)
-            ])
+            json!([condition(object, "Ready", "True", done, &text), condition(object, "Released", "True", done, &text)])
         };
         status["history"] = history.into();
         Some(status)
