@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt::Write as _};
 
 use jiff::{Timestamp, Unit};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -107,8 +107,8 @@ impl<'a> Head<'a> {
 
     /// The version's minor number; refused where this program cannot read it.
     pub(super) fn minor(&self) -> Result<u32, String> {
-        let numbers =
-            self.v.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let number = |text: &str| text.parse::<u32>().ok();
+        let numbers = self.v.split_once('.').and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
         match numbers {
             Some((major, minor)) if major == VERSION.0 => Ok(minor),
             Some((major, _)) if major > VERSION.0 => Err(format!(
@@ -184,11 +184,6 @@ fn is_known(kind: &str) -> bool {
         Ok(_) => true,
         Err(error) => !error.to_string().starts_with(&format!("unknown variant `{kind}`")),
     }
-}
-
-/// Whether some bytes are JSON at all.
-pub(super) fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
 #[cfg(test)]

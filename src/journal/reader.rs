@@ -94,6 +94,11 @@ impl Reader {
             self.mark.unended = !ended;
             return Ok(true);
         }
+        if !ended && bytes < limit {
+            // the file ends here, or a living writer is about to go on
+            self.torn = bytes;
+            return self.check_tail();
+        }
         // only the last line may be torn, and a line with another behind it is not the last
         let behind = self.file.fill_buf().map_err(|source| io_error(&self.path, source))?;
         if !behind.is_empty() {
@@ -103,10 +108,15 @@ impl Reader {
                     .into(),
             ));
         }
+        self.torn = bytes;
+        self.check_tail()
+    }
+
+    /// Refuses a tail in which a whole line stands: that is not what a torn write leaves.
+    fn check_tail(&self) -> Result<bool, StoreError> {
         if envelope::begins_with_line(&self.buffer, self.mark.hash.as_ref()) {
             return Err(self.damaged("its line end is damaged, and something stands behind it".into()));
         }
-        self.torn = bytes;
         Ok(false)
     }
 
