@@ -40,7 +40,9 @@ pub fn sources() -> Vec<Source> {
     files.sort();
     let mut sources: Vec<_> = files.iter().map(|f| source(f)).collect();
     assert!(sources.len() > 10, "the sources were not found");
-    let tests: Vec<String> = sources.iter().flat_map(|s| reader::test_modules(&s.text, &module_dir(&s.name))).collect();
+    let beside = |name: &str| name.rsplit_once('/').map_or(String::new(), |(dir, _)| dir.to_owned());
+    let tests: Vec<String> =
+        sources.iter().flat_map(|s| reader::test_modules(&s.text, &module_dir(&s.name), &beside(&s.name))).collect();
     for s in &mut sources {
         let stem = s.name.trim_end_matches(".rs").trim_end_matches("/mod");
         if tests.iter().any(|t| stem == t || stem.starts_with(&format!("{t}/"))) {

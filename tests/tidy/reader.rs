@@ -167,20 +167,30 @@ fn after_item(tokens: &[TokenTree], i: usize) -> usize {
     end.map_or(tokens.len(), |e| i + e + 1)
 }
 
-/// The files (without `.rs`) that `#[cfg(test)] mod name;` declares in a file whose children are in `dir`.
-pub fn test_modules(text: &str, dir: &str) -> Vec<String> {
+/// The files (without `.rs`) that `#[cfg(test)] mod name;` declares in a file that is in the folder `beside` and whose
+/// children are in `dir`; a `#[path = "…"]` is heeded.
+pub fn test_modules(text: &str, dir: &str, beside: &str) -> Vec<String> {
     let tokens: Vec<TokenTree> = TokenStream::from_str(text).map(|s| s.into_iter().collect()).unwrap_or_default();
     let mut found = Vec::new();
     for i in 0..tokens.len() {
         if is_test_attribute(&tokens, i) {
-            let item = &tokens[i..after_item(&tokens, i)];
+            // The attribute before this one may be the path.
+            let item = &tokens[i.saturating_sub(2)..after_item(&tokens, i)];
             let at = item.iter().position(|t| matches!(t, TokenTree::Ident(x) if x == "mod"));
             if let Some(TokenTree::Ident(name)) = at.and_then(|at| item.get(at + 1)) {
-                found.push(format!("{dir}/{name}"));
+                let path = item.iter().find_map(path_attribute);
+                found.push(path.map_or_else(|| format!("{dir}/{name}"), |p| format!("{beside}/{p}")));
             }
         }
     }
     found
+}
+
+/// What a `[path = "name.rs"]` says, without `.rs`.
+fn path_attribute(t: &TokenTree) -> Option<String> {
+    let TokenTree::Group(g) = t else { return None };
+    let said = g.stream().to_string().replace(' ', "");
+    Some(said.strip_prefix("path=\"")?.strip_suffix(".rs\"")?.to_owned())
 }
 
 /// Where a public item of a file names one of these crates outside of bodies: `pub fn f(x: kube::Client)`, `pub use
@@ -323,5 +333,10 @@ pub use {std::fs, kube::{Config}};
 
 #[test]
 fn a_test_module_in_a_file_of_its_own_is_test_code() {
-    assert_eq!(test_modules("mod a; #[cfg(test)] mod tests; #[cfg(not(test))] mod b;", "src/run"), ["src/run/tests"]);
+    let text = r#"mod a; #[cfg(test)] mod tests; #[cfg(not(test))] mod b; #[path = "c_tests.rs"] #[cfg(test)] mod c;
+#[cfg(test)] #[path = "d_tests.rs"] mod d;"#;
+    assert_eq!(
+        test_modules(text, "src/run/verify", "src/run"),
+        ["src/run/verify/tests", "src/run/c_tests", "src/run/d_tests"]
+    );
 }
