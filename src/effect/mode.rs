@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 
+use crate::model::Body;
+
 /// What a closure, or the script itself, may do right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// The script is being declared: pure natives only.
@@ -13,6 +15,14 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The mode that a closure runs in.
+    pub fn of(body: &Body) -> Self {
+        match body {
+            Body::Change(_) | Body::Undo(_) | Body::Repair(_) => Self::Change,
+            _ => Self::Read,
+        }
+    }
+
     /// Where the caller is, in words.
     pub fn words(self) -> &'static str {
         match self {

@@ -7,28 +7,8 @@ use super::{
     ScriptError,
     guard::{Cancelled, Printer},
 };
+pub use crate::effect::Mode;
 use crate::model::{Body, StepId};
-
-/// What a native may do where it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// While the plan is declared: pure natives only.
-    Declare,
-    /// In discover, assume, precheck, verify, `skip_if`, show, undone: reading.
-    Read,
-    /// In change, undo, repair: changing as well.
-    Change,
-}
-
-impl Mode {
-    /// The mode that a closure runs in.
-    pub fn of(body: &Body) -> Self {
-        match body {
-            Body::Change(_) | Body::Undo(_) | Body::Repair(_) => Self::Change,
-            _ => Self::Read,
-        }
-    }
-}
 
 /// Gives what a finished step's change returned.
 pub type Outputs = Arc<dyn Fn(&StepId) -> Option<Value> + Send + Sync>;

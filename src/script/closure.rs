@@ -5,6 +5,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, GlobalRuntimeState, NativeCall
 use super::{
     call::{self, Call},
     library::Library,
+    observe::{ClosurePlace, Program},
     value::freeze,
 };
 use crate::model::Place;
@@ -39,6 +40,18 @@ impl Closure {
     /// Its captured values, in the order of the names that it captures.
     pub(super) fn captures(&self) -> &[Dynamic] {
         self.pointer.curry()
+    }
+
+    /// Where it stands, as observations know it.
+    pub(super) fn observed(&self, program: &Program) -> ClosurePlace {
+        program.closure_in(&self.place.file, &self.pointer).or_else(|| program.closure(&self.pointer)).unwrap_or_else(
+            || ClosurePlace {
+                file: self.place.file.as_str().into(),
+                name: self.pointer.fn_name().into(),
+                position: Position::NONE,
+                captures: vec![],
+            },
+        )
     }
 
     /// Runs it. Who calls holds a guard for cancel and deadline.

@@ -1,28 +1,28 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use rhai::{AST, Dynamic, Engine, ParseError, ParseErrorType, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, ParseError, ParseErrorType, Scope};
 use serde_json::Value;
 
 use super::{
     Call, ErrorKind, ScriptError, Sources,
     closure::Closure,
     declare::{DeclarationTag, Declaring, Discover},
-    digest, engine, error,
+    digest, engine,
     facts::{self, Facts},
     guard::{Cancelled, Guard},
     hints,
     library::Library,
     names::Names,
-    suggest,
+    observe, suggest,
     value::to_json,
 };
 use crate::{
-    model::{Body, Evaluation, Finding, Place, Plan, SecretParam, Target, Verdict},
+    model::{Body, Evaluation, Finding, Place, Plan, SecretParam, Target},
     redact::Secret,
 };
 
@@ -51,6 +51,8 @@ pub struct Setting {
     pub discover: Option<Arc<dyn Discover>>,
     /// Ends the declaration at once.
     pub cancelled: Option<Cancelled>,
+    /// The natives of a program that embeds runbook.
+    pub modules: Vec<crate::effect::Module>,
     /// How long declaring may take; ten seconds where unset.
     pub limit: Option<Duration>,
 }
@@ -91,13 +93,14 @@ struct Inner {
     engine: Engine,
     library: Arc<Library>,
     closures: BTreeMap<Body, Closure>,
+    program: OnceLock<observe::Program>,
 }
 
 /// Runs the playbook's script, which declares its plan and has no effect.
 pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
     let library = Arc::new(Library::new(sources.clone()));
     let declaring = Arc::new(Declaring::new(setting.clone(), library.clone()));
-    let mut engine = engine::build(&library, Dynamic::from(DeclarationTag(declaring.clone())));
+    let mut engine = engine::build(&library, Dynamic::from(DeclarationTag(declaring.clone())), &setting.modules);
     let printed: Arc<Mutex<Vec<(Place, String)>>> = Arc::default();
     let mut findings = vec![];
     let complete = match compile(&engine, &library, &mut findings) {
@@ -135,7 +138,13 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
     }
     let facts = Arc::new(facts::gather(&Names::of(&engine, &library), &library, &draft.closures));
     let printed = std::mem::take(&mut *printed.lock().unwrap_or_else(PoisonError::into_inner));
-    Declared { plan, findings, printed, facts, inner: Arc::new(Inner { engine, library, closures: draft.closures }) }
+    Declared {
+        plan,
+        findings,
+        printed,
+        facts,
+        inner: Arc::new(Inner { engine, library, closures: draft.closures, program: OnceLock::new() }),
+    }
 }
 
 /// Compiles the playbook; names that nothing declares are all found at once. None where it cannot be run.
@@ -225,12 +234,16 @@ impl Declared {
     /// itself; what is missing or not yet so is a verdict.
     pub fn evaluate(&self, body: &Body, call: Call) -> Result<Evaluation, ScriptError> {
         let closure = self.closure(body)?;
-        let value = run(&self.inner.engine, &self.inner.library, closure, call)?;
-        let Ok(holds) = value.as_bool() else {
-            return Err(not_bool(&value, &closure.place));
-        };
-        let verdict = if holds { Verdict::Holds } else { Verdict::DoesNotHold };
-        Ok(Evaluation { verdict, observations: vec![], reads: vec![], reason: None })
+        let Inner { engine, library, .. } = &*self.inner;
+        let program = self.inner.program.get_or_init(|| {
+            let mut program = observe::Program::new();
+            library.scripts().iter().for_each(|script| program.add(&script.path, &script.source, &script.ast));
+            program
+        });
+        let place = closure.observed(program);
+        bounded(engine, library, closure, &call.clone(), || {
+            observe::evaluate(program, engine, || closure.run(engine, call), &place)
+        })
     }
 
     fn closure(&self, body: &Body) -> Result<&Closure, ScriptError> {
@@ -252,32 +265,32 @@ impl fmt::Debug for Declared {
     }
 }
 
-fn not_bool(value: &Dynamic, place: &Place) -> ScriptError {
-    let error = ScriptError::new(
-        ErrorKind::Result,
-        format!("it ends in {}, and has to end in true or false", error::typed(value.type_name())),
-    )
-    .at(place.clone());
-    if value.is_unit() {
-        error.help("let its last line be the comparison, without a `let` in front of it")
-    } else {
-        error.help("compare it with what it should be: `… == \"Active\"`")
-    }
-}
-
 /// Runs one closure within its bounds.
 pub(super) fn run(engine: &Engine, library: &Library, closure: &Closure, call: Call) -> Result<Dynamic, ScriptError> {
+    bounded(engine, library, closure, &call.clone(), || {
+        let value = closure.run(engine, call);
+        // text that was made of a missing value could not be raised where it arose
+        observe::pending().map_or(value, Err)
+    })
+}
+
+/// Holds a call's bounds around `work`, and says what ended it.
+fn bounded<T>(
+    engine: &Engine,
+    library: &Library,
+    closure: &Closure,
+    call: &Call,
+    work: impl FnOnce() -> Result<T, Box<EvalAltResult>>,
+) -> Result<T, ScriptError> {
     let guard = Guard::enter(call.cancelled.clone(), call.deadline, call.printer.clone());
-    let result = closure.run(engine, call);
+    let result = work();
     // what ended the script counts, even where the script swallowed it
     if let Some(stop) = guard.stopped() {
         let error = stop.error();
         return Err(if error.place.is_some() { error } else { error.at(closure.place.clone()) });
     }
     result.map_err(|error| {
-        let mut error = hints::explain(&error, &closure.place.file, engine, library);
-        // the closure itself is not a call that led there
-        error.trail.retain(|place| *place != closure.place);
+        let error = hints::explain(&error, &closure.place.file, engine, library);
         if error.place.is_some() { error } else { error.at(closure.place.clone()) }
     })
 }

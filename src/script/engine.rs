@@ -13,7 +13,7 @@ use super::{
     error::{ErrorKind, ScriptError},
     guard,
     library::Library,
-    natives,
+    natives, observe,
     resolver::Resolver,
     secret,
 };
@@ -36,7 +36,7 @@ const FUNCTIONS: usize = 2_000;
 const VARIABLES: usize = 10_000;
 
 /// An engine for one declaration and the calls of its closures. `tag` is what natives see while the plan is declared.
-pub(super) fn build(library: &Arc<Library>, tag: Dynamic) -> Engine {
+pub(super) fn build(library: &Arc<Library>, tag: Dynamic, modules: &[crate::effect::Module]) -> Engine {
     let mut engine = bare();
     engine
         .set_max_string_size(TEXT)
@@ -68,10 +68,14 @@ pub(super) fn build(library: &Arc<Library>, tag: Dynamic) -> Engine {
     });
     engine.set_module_resolver(Resolver::new(library.clone()));
     engine.register_global_module(language());
+    observe::register(&mut engine);
     secret::register(&mut engine);
     engine.register_global_module(declare::module());
     for (name, module) in natives::modules() {
         engine.register_static_module(name, module);
+    }
+    for module in modules {
+        engine.register_static_module(module.name(), natives::program(module));
     }
     engine.set_default_tag(tag);
     engine
@@ -125,9 +129,7 @@ fn word(token: Token) -> Token {
     match token {
         Token::Reserved(name) if FREED.contains(&name.as_str()) => Token::Identifier(name),
         // a missing field carries its path through `.` and `[`; `?.` would lose it
-        Token::Elvis => Token::Period,
-        Token::QuestionBracket => Token::LeftBracket,
-        token => token,
+        token => observe::token(token),
     }
 }
 

@@ -114,6 +114,11 @@ impl ScriptError {
     pub(super) fn raise(self) -> Box<EvalAltResult> {
         Box::new(EvalAltResult::ErrorRuntime(Dynamic::from(self), Position::NONE))
     }
+
+    /// As an error that no `catch` holds.
+    pub(super) fn end(self) -> Box<EvalAltResult> {
+        Box::new(EvalAltResult::ErrorTerminated(Dynamic::from(self), Position::NONE))
+    }
 }
 
 impl fmt::Display for ScriptError {
@@ -203,6 +208,7 @@ fn describe(error: &EvalAltResult) -> ScriptError {
         E::ErrorTooManyModules(_) => named(ErrorKind::Limit, "more than 200 modules are imported".into()),
         E::ErrorTooManyVariables(_) => named(ErrorKind::Limit, "more than 10,000 variables".into()),
         E::ErrorTooManyOperations(_) => named(ErrorKind::Limit, "too many operations".into()),
+        E::ErrorTerminated(token, _) if token.is::<ScriptError>() => thrown(token),
         E::ErrorTerminated(token, _) => match token.read_lock::<Stop>() {
             Some(stop) => stop.error(),
             None => named(ErrorKind::Value, "the script was ended".into()),

@@ -3,7 +3,10 @@
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::{Number, Value};
 
-use super::secret::Secret;
+use super::{
+    observe::{Obj, missing_of},
+    secret::Secret,
+};
 
 /// A value as JSON. An error says what in it cannot leave the script, and where in the value it stands.
 pub(super) fn to_json(value: &Dynamic) -> Result<Value, String> {
@@ -14,8 +17,14 @@ fn at(value: &Dynamic, path: &mut String) -> Result<Value, String> {
     let refused = |path: &str, why: &str| {
         Err(if path.is_empty() { why.to_string() } else { format!("{why}, at `{}`", path.trim_start_matches('.')) })
     };
+    if let Some(missing) = missing_of(value) {
+        return refused(path, &format!("{}: give it a default with `?? …`", missing.text()));
+    }
     if value.is_unit() {
         return Ok(Value::Null);
+    }
+    if let Some(object) = value.read_lock::<Obj>() {
+        return Ok(object.value().clone());
     }
     if let Ok(value) = value.as_bool() {
         return Ok(value.into());
@@ -81,11 +90,6 @@ pub(super) fn from_json(value: &Value) -> Dynamic {
             Dynamic::from_map(entries.iter().map(|(key, value)| (key.as_str().into(), from_json(value))).collect())
         }
     }
-}
-
-/// A value that the world answered: what is missing in it is not yet there.
-pub(super) fn answered(value: &Value, _path: &str) -> Dynamic {
-    from_json(value)
 }
 
 /// Keeps a value as it is now: closures share their variables, and a loop's variable would end as its last value.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{Body, Check, Digest, Doing, Hold, Span, Step, StepId, Verify, WayBack},
-    script::{ErrorKind, ScriptError, call, engine::here, value},
+    script::{ErrorKind, ScriptError, call, engine::here, observe},
 };
 
 /// What `step(…)` returns: it goes on building, and later closures ask it for `.output`.
@@ -290,7 +290,7 @@ fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynami
         .raise());
     };
     match call.outputs.as_ref().and_then(|outputs| outputs(&step.id)) {
-        Some(value) => Ok(value::answered(&value, "output")),
+        Some(value) => Ok(observe::to_dynamic(value, "output")),
         None => Err(error(ErrorKind::Native, format!("step {} has no output: it has not run", step.id)).raise()),
     }
 }
@@ -304,7 +304,7 @@ fn output(context: NativeCallContext) -> Result<Dynamic, Box<EvalAltResult>> {
             .raise());
     };
     match &call.output {
-        Some(value) => Ok(value::answered(value, "output()")),
+        Some(value) => Ok(observe::to_dynamic(value.clone(), "output()")),
         None => Err(error("there is no output yet: this step's change has not run").raise()),
     }
 }
@@ -318,7 +318,7 @@ fn before(context: NativeCallContext, reference: Text) -> Result<Dynamic, Box<Ev
             .raise());
     };
     match before(&reference) {
-        Ok(Some(value)) => Ok(value::answered(&value, &reference)),
+        Ok(Some(value)) => Ok(observe::to_dynamic(value, &reference)),
         Ok(None) => Ok(Dynamic::UNIT),
         Err(failure) => Err(failure.at(here(&context)).raise()),
     }

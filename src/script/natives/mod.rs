@@ -1,16 +1,24 @@
 //! What scripts call: thin, each native a few lines over what does the work.
 //! Every native that sees the world begins with [`enter`], which knows the mode that it is called in.
 
+mod cmd;
 mod data;
+mod k8s;
+mod program;
 mod time;
+mod web;
+mod world;
 
 use std::sync::{Arc, OnceLock};
 
-use rhai::{Dynamic, EvalAltResult, Module, NativeCallContext, Position, Shared};
+use rhai::{
+    Dynamic, EvalAltResult, FuncRegistration, Module, NativeCallContext, Position, RhaiNativeFunc, Shared, Variant,
+};
 
 use super::{Call, ErrorKind, Mode, ScriptError, call, engine::here, guard};
 use crate::model::Place;
 
+type Out<T> = Result<T, Box<EvalAltResult>>;
 type Natives = Vec<(&'static str, Shared<Module>)>;
 
 /// The native modules by name, built once.
@@ -18,16 +26,37 @@ pub(super) fn modules() -> Natives {
     static MODULES: OnceLock<Natives> = OnceLock::new();
     MODULES
         .get_or_init(|| {
-            [("json", data::json()), ("yaml", data::yaml()), ("time", time::module())]
-                .into_iter()
-                .map(|(name, mut module)| {
-                    module.set_id(name);
-                    module.build_index();
-                    (name, module.into())
-                })
-                .collect()
+            let modules = [
+                ("cmd", cmd::module()),
+                ("http", web::module()),
+                ("json", data::json()),
+                ("k8s", k8s::module()),
+                ("time", time::module()),
+                ("yaml", data::yaml()),
+            ];
+            modules.into_iter().map(|(name, module)| (name, ready(name, module))).collect()
         })
         .clone()
+}
+
+/// The natives of a program that embeds runbook.
+pub(super) fn program(module: &crate::effect::Module) -> Shared<Module> {
+    ready(module.name(), program::module(module))
+}
+
+fn ready(name: &str, mut module: Module) -> Shared<Module> {
+    module.set_id(name);
+    module.build_index();
+    module.into()
+}
+
+/// Adds a native to its module.
+fn entry<A: 'static, const N: usize, const X: bool, R: Variant + Clone, const F: bool>(
+    module: &mut Module,
+    name: &str,
+    native: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+) {
+    FuncRegistration::new(name).set_into_module(module, native);
 }
 
 /// Where and in which call a native runs.
