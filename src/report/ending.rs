@@ -44,8 +44,8 @@ pub fn closed(how: Closed) -> &'static str {
     }
 }
 
-/// The block: `(what, words)` per line. Failures stand above it in full; the view prints them.
-pub fn block(follow: &Follow, verbs: Verbs) -> Vec<(&'static str, String)> {
+/// The block: `(what, words)` per line. Failures stand above it in full, [`next`] below; the view prints them.
+pub fn block(follow: &Follow) -> Vec<(&'static str, String)> {
     let mut out = vec![("outcome", outcome(follow))];
     out.push(("steps", steps(follow)));
     if follow.flaps > 0 {
@@ -59,7 +59,6 @@ pub fn block(follow: &Follow, verbs: Verbs) -> Vec<(&'static str, String)> {
     if let Some(ended) = &follow.ended {
         out.push(("exit", ended.exit.to_string()));
     }
-    out.extend(next(follow, verbs).into_iter().map(|next| ("next", format!("{:<34} {}", next.why, next.command))));
     out
 }
 

@@ -35,6 +35,8 @@ pub struct Running {
     pub sent: BTreeMap<u32, String>,
     pub seen: BTreeMap<usize, Seen>,
     pub flaps: u32,
+    /// The text of a change that was not made.
+    pub skipped: Option<String>,
 }
 
 /// A gate that was reached and not passed.
@@ -177,11 +179,15 @@ impl Follow {
                     sent: BTreeMap::new(),
                     seen: BTreeMap::new(),
                     flaps: 0,
+                    skipped: None,
                 });
             }
             Event::StepSkipped { text, .. } => {
                 self.skipped += 1;
                 self.doing(format!("change skipped: {}", one_line(text)));
+                if let Some(running) = &mut self.running {
+                    running.skipped = Some(one_line(text));
+                }
             }
             Event::Effect { effect, .. } => {
                 let target = effect.targets.first().map(|target| one_line(target)).unwrap_or_default();

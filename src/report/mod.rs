@@ -14,7 +14,8 @@ mod progress;
 mod table;
 mod words;
 
-//mod terminal;
+#[cfg(feature = "cli")]
+mod terminal;
 
 #[cfg(test)]
 mod fixture;
@@ -26,4 +27,5 @@ pub use plain::Plain;
 pub use plan::{markdown, missing};
 pub use progress::Progress;
 pub use table::{Row, row, runs};
-//pub use terminal::{Suspend, Terminal};
+#[cfg(feature = "cli")]
+pub use terminal::{Suspend, Terminal, colors};

@@ -4,7 +4,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     Verbs,
-    ending::block,
+    ending::{block, next},
     follow::{Follow, between},
     words::{Mark, entries},
 };
@@ -95,8 +95,11 @@ impl<W: Write + Send> Plain<W> {
                 self.print(at, &about, &line);
             }
         }
-        for (what, words) in block(&self.follow, self.verbs) {
+        for (what, words) in block(&self.follow) {
             self.print(at, what, &words);
+        }
+        for next in next(&self.follow, self.verbs) {
+            self.print(at, "next", &format!("{:<30} {}", next.why, next.command));
         }
     }
 }

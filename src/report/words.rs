@@ -9,7 +9,7 @@ use super::{
 use crate::{
     event::{Applied, Event, Failure, Line, Message, Outcome, Said, Staged, VerifyResult},
     model::{
-        Decision, Finding, Severity, StepId, Target, Verdict,
+        Decision, Finding, GateClass, Severity, StepId, Target, Verdict,
         text::{count, cut, elapsed, one_line, value, visible},
     },
 };
@@ -92,6 +92,14 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             out
         }
         Event::GateOpened { card, digest } => {
+            let by_itself = card.class == GateClass::Auto && card.all_hold() && !card.needs_acknowledgement();
+            if by_itself {
+                return vec![entry(
+                    Mark::Detail,
+                    "gate",
+                    format!("{} (opens by itself: every verify holds)", card.question),
+                )];
+            }
             let mut out = vec![entry(Mark::News, "gate", &card.question)];
             out.extend(block("gate", gate::card(card, digest, verbs)));
             out
