@@ -9,6 +9,7 @@ mod finding;
 mod gate;
 mod identity;
 mod ids;
+pub mod markdown;
 mod observation;
 mod place;
 mod plan;

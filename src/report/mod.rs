@@ -18,7 +18,7 @@ mod words;
 mod terminal;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 pub use ending::Verbs;
 pub use gate::card as gate_card;

@@ -2,15 +2,13 @@
 
 mod checklist;
 mod phases;
-mod text;
-
-use serde_json::Value;
-use text::{code, inline, table};
 
 use crate::model::{
     Choice, Finding, Kind, Plan, Question, Resolution, Severity, Step, Verify,
+    markdown::{code, inline, table},
     text::{count, cut},
 };
+use serde_json::Value;
 
 const VALUE: usize = 160;
 

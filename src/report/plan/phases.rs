@@ -1,10 +1,11 @@
 //! §5: phases, their steps and stop-gates.
 
-use super::{
-    asserted, section,
-    text::{code, inline},
+use super::{asserted, section};
+use crate::model::{
+    Doing, Gate, Hold, Item, Phase, Plan, Span, Step, Touch, WayBack,
+    markdown::{code, inline},
+    text::count,
 };
-use crate::model::{Doing, Gate, Hold, Item, Phase, Plan, Span, Step, Touch, WayBack, text::count};
 
 const MOST_TOUCHES: usize = 12;
 const TIMEOUT: Span = Span::seconds(600);

@@ -1,6 +1,6 @@
-//! Markdown that stays valid whatever a playbook says, and that reads well without being rendered.
+//! Markdown for plans and records: it stays valid whatever a playbook says, and reads well without being rendered.
 
-use crate::model::text::one_line;
+use super::text::one_line;
 
 /// A playbook's words as they stand in a paragraph or list: one line, its own emphasis and code kept, no HTML, nothing that
 /// begins another block.
