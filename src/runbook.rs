@@ -1,1 +1,264 @@
 //! The embedding API: builder, load, start, resume, approve. It wires the other modules and decides nothing.
+
+mod builder;
+mod connect;
+mod error;
+mod handle;
+mod playbook;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use builder::Builder;
+pub use error::{Error, ErrorKind};
+pub use handle::{Events, Run};
+pub use playbook::{Order, Playbook};
+
+use builder::Inner;
+
+use crate::{
+    event::{Closed, Event, Life, Line, Message, Recorder, RunState, Said, StepStatus},
+    incident,
+    model::{ExitCode, RunId, StepId},
+};
+
+/// Everything that runs of one program share: where they are kept, who decides gates, which modules there are. Cheap to
+/// clone; safe to use from any thread, inside a tokio runtime too.
+#[derive(Clone)]
+pub struct Runbook {
+    inner: Arc<Inner>,
+}
+
+impl Runbook {
+    /// What a program may choose; only [`Builder::store`] has no default.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Reads a playbook with all that it names. Nothing is contacted.
+    ///
+    /// # Errors
+    /// A file that is missing or cannot be read, or a `runbook.toml` that is refused. What is wrong *in* a playbook is
+    /// no error here: see [`Playbook::findings`].
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Playbook, Error> {
+        Playbook::load(&self.inner, path.as_ref())
+    }
+
+    /// Goes on with a run where its journal ends, from its own copy of the bundle.
+    ///
+    /// # Errors
+    /// No such run, a damaged journal, or a playbook that is no longer the one that the run was started with.
+    pub fn resume(&self, run: &str) -> Result<Order, Error> {
+        Playbook::resume(&self.inner, &self.inner.store.find(run)?)
+    }
+
+    /// Opens the gate that a run waits at, on the evidence that it was opened with. The run goes on with `resume`, or at
+    /// once where it is still waiting.
+    ///
+    /// # Errors
+    /// The run waits at no gate, or at one whose class `approve` does not reach.
+    pub fn approve(&self, run: &str, reason: Option<&str>) -> Result<RunId, Error> {
+        let (run, state) = self.state_of(run)?;
+        let gate = at_gate(&run, &state)?;
+        if gate.card.class > crate::model::GateClass::Any {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("gate \"{}\" is of class {}: `approve` does not open it", gate.card.question, gate.card.class),
+            )
+            .hint("it is decided by a person, on the terminal of the run"));
+        }
+        let now = self.inner.clock.now();
+        let expires = now.checked_add(gate.card.expires.duration()).unwrap_or(now);
+        let said = Said::Approve {
+            gate: gate.card.gate.clone(),
+            digest: gate.digest.clone(),
+            expires,
+            reason: reason.map(Into::into),
+        };
+        self.say(&run, said)
+    }
+
+    /// Keeps the gate that a run waits at shut.
+    ///
+    /// # Errors
+    /// The run waits at no gate.
+    pub fn reject(&self, run: &str, reason: Option<&str>) -> Result<RunId, Error> {
+        let (run, state) = self.state_of(run)?;
+        let gate = at_gate(&run, &state)?;
+        let said =
+            Said::Reject { gate: gate.card.gate.clone(), digest: gate.digest.clone(), reason: reason.map(Into::into) };
+        self.say(&run, said)
+    }
+
+    /// Says that what a manual step asks for is done; its verifies run at the next resume, or at once.
+    ///
+    /// # Errors
+    /// The run waits for no such step.
+    pub fn done(&self, run: &str, step: &str, reason: Option<&str>) -> Result<RunId, Error> {
+        let (run, state) = self.state_of(run)?;
+        let waiting: Vec<&StepId> =
+            state.steps.iter().filter(|(_, step)| step.status == StepStatus::Manual).map(|(id, _)| id).collect();
+        let Some(id) = waiting.iter().find(|id| id.as_str() == step || id.as_str().ends_with(&format!("/{step}")))
+        else {
+            let mut error = Error::new(ErrorKind::Usage, format!("run {run} does not wait for a step `{step}`"));
+            for id in &waiting {
+                error = error.hint(format!("it waits for {id}"));
+            }
+            return Err(error);
+        };
+        let said = Said::Done { step: (*id).clone(), reason: reason.map(Into::into) };
+        self.say(&run, said)
+    }
+
+    /// Keeps something unexpected that was seen, with the run and its present step.
+    ///
+    /// # Errors
+    /// No such run, or its folder cannot be written.
+    pub fn note(&self, run: &str, text: &str) -> Result<RunId, Error> {
+        let (run, state) = self.state_of(run)?;
+        self.say(&run, Said::Note { text: text.into(), step: state.current })
+    }
+
+    /// Gives a run up: it keeps its place no more, and what it changed stays. Gives what is left behind: the steps that
+    /// are done or begun.
+    ///
+    /// # Errors
+    /// The run is closed already, or a process works on it.
+    pub fn abandon(&self, run: &str, reason: &str) -> Result<Vec<StepId>, Error> {
+        let run = self.inner.store.find(run)?;
+        let opened = self.inner.store.open(&run)?;
+        if opened.state.is_closed() {
+            return Err(
+                Error::new(ErrorKind::Usage, format!("run {run} is closed")).hint(format!("runbook show {run}"))
+            );
+        }
+        let left: Vec<StepId> = opened
+            .state
+            .steps
+            .iter()
+            .filter(|(_, step)| !step.effects.is_empty() || step.by_hand)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut recorder = Recorder::new(opened.log, opened.state, vec![], Box::new(|_| {}));
+        let closed = Event::Closed {
+            how: Closed::Abandoned,
+            reason: Some(reason.into()),
+            exit: ExitCode::Done,
+            exceptions: vec![],
+        };
+        recorder
+            .absorb()
+            .and_then(|_| recorder.record(&closed))
+            .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        self.inner.lock.free(&run).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        Ok(left)
+    }
+
+    /// All runs, the latest first; one that cannot be read is there with its error.
+    ///
+    /// # Errors
+    /// The state folder cannot be read.
+    pub fn runs(&self) -> Result<Vec<(RunId, Result<RunState, Error>)>, Error> {
+        let runs = self.inner.store.runs()?;
+        Ok(runs.into_iter().map(|(run, state)| (run, state.map_err(Error::from))).collect())
+    }
+
+    /// The one run that `name` names, in full or by a unique part.
+    ///
+    /// # Errors
+    /// None or several have this name.
+    pub fn find(&self, name: &str) -> Result<RunId, Error> {
+        Ok(self.inner.store.find(name)?)
+    }
+
+    /// What the lines of a run fold to.
+    ///
+    /// # Errors
+    /// No such run, or a damaged journal.
+    pub fn state(&self, run: &RunId) -> Result<RunState, Error> {
+        Ok(self.inner.store.state(run)?)
+    }
+
+    /// Whether a process works on the run now.
+    pub fn is_live(&self, run: &RunId) -> bool {
+        self.inner.store.is_live(run)
+    }
+
+    /// Hands each line of a run to `each`, from line `from` on, until it says false: a replay goes through the same views
+    /// as a live run.
+    ///
+    /// # Errors
+    /// No such run, or a damaged journal.
+    pub fn show(&self, run: &RunId, from: u64, each: &mut dyn FnMut(&Line) -> bool) -> Result<(), Error> {
+        Ok(self.inner.store.read(run, from, &mut |line| each(&line))?)
+    }
+
+    /// Writes the incident records of runs whose process died without one; gives their paths.
+    ///
+    /// # Errors
+    /// The state folder cannot be read.
+    pub fn write_missing_incidents(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut written = vec![];
+        for (run, state) in self.inner.store.runs()? {
+            let Ok(state) = state else { continue };
+            let died = state.life == Life::Running && !self.inner.store.is_live(&run) && state.has_effects();
+            if died && state.incident.is_none() {
+                written.extend(self.inner.write_incident(&run).ok());
+            }
+        }
+        Ok(written)
+    }
+
+    fn state_of(&self, run: &str) -> Result<(RunId, RunState), Error> {
+        let run = self.inner.store.find(run)?;
+        let state = self.inner.store.state(&run)?;
+        Ok((run, state))
+    }
+
+    fn say(&self, run: &RunId, said: Said) -> Result<RunId, Error> {
+        let at = self.inner.clock.now();
+        let id = format!("{}-{}", at.as_nanosecond(), builder::random_id());
+        let message = Message { id, at, by: self.inner.account.clone(), said };
+        self.inner.store.post(run, &message)?;
+        Ok(run.clone())
+    }
+}
+
+fn at_gate<'a>(run: &RunId, state: &'a RunState) -> Result<&'a crate::event::GateState, Error> {
+    let gate = state.at_gate.as_ref().and_then(|id| state.gates.get(id)).filter(|_| !state.is_closed());
+    gate.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("run {run} waits at no gate")).hint(format!("runbook show {run}"))
+    })
+}
+
+impl Inner {
+    pub(super) fn write_incident(&self, run: &RunId) -> Result<PathBuf, String> {
+        let mut lines = vec![];
+        self.store
+            .read(run, 1, &mut |line| {
+                lines.push(line);
+                true
+            })
+            .map_err(|error| error.to_string())?;
+        let record = incident::build(&lines).ok_or("nothing happened in it that a record is about")?;
+        let folder = self.store.incidents();
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut first = None;
+        for (name, bytes) in incident::files(&record) {
+            let path = folder.join(name);
+            let bytes = self.scrubber.scrub_bytes(&bytes).into_owned();
+            std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+            first.get_or_insert(path);
+        }
+        first.ok_or_else(|| "there is nothing to write".into())
+    }
+}
+
+impl fmt::Debug for Runbook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runbook").finish_non_exhaustive()
+    }
+}

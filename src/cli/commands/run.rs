@@ -1,0 +1,129 @@
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde_json::Value;
+
+use super::super::{global::Global, prompt, say, signals, view};
+use crate::{
+    event::Line,
+    model::{ExitCode, GateClass},
+    report::Progress,
+    runbook::{Error, ErrorKind, Order},
+};
+
+/// Runs a playbook on one named context, stopping at every stop-gate.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The playbook, a .rhai file.
+    playbook: PathBuf,
+    /// The context, as runbook.toml declares it. Always said, never guessed.
+    #[arg(long, value_name = "NAME")]
+    context: String,
+    #[command(flatten)]
+    params: Params,
+    /// Goes without a run on the context that this one requires; the reason is kept and shown.
+    #[arg(long, value_name = "REASON")]
+    skip_staging: Option<String>,
+    #[command(flatten)]
+    watch: Watch,
+}
+
+/// Parameters of a playbook.
+#[derive(clap::Args, Debug)]
+pub struct Params {
+    /// A parameter of the playbook.
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
+    param: Vec<String>,
+    /// Parameters from a YAML file; -p wins.
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+}
+
+/// How a run is watched.
+#[derive(clap::Args, Debug)]
+pub struct Watch {
+    /// Stops after this step, by id or title, as at a gate.
+    #[arg(long, value_name = "STEP")]
+    until: Option<String>,
+    /// How progress is shown: auto, plain, tty, json, quiet.
+    #[arg(long, value_name = "KIND", default_value = "auto")]
+    progress: Progress,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<ExitCode, Error> {
+        let terminal = prompt::Terminal::default();
+        let runbook = global.builder().gates(GateClass::Human, terminal.clone()).build()?;
+        terminal.notes_to(runbook.clone());
+        let mut order = runbook.load(&self.playbook)?.run(&self.context);
+        for (name, value) in self.params.read()? {
+            order = order.param(&name, value);
+        }
+        if let Some(reason) = &self.skip_staging {
+            if reason.trim().is_empty() {
+                return Err(Error::new(ErrorKind::Usage, "--skip-staging wants a reason, which is kept and shown"));
+            }
+            order = order.skip_staging(reason);
+        }
+        self.watch.run(order, global, &terminal, &[])
+    }
+}
+
+impl Watch {
+    /// Starts it, shows it, and waits for its end.
+    pub fn run(
+        &self,
+        order: Order,
+        global: &Global,
+        terminal: &prompt::Terminal,
+        earlier: &[Line],
+    ) -> Result<ExitCode, Error> {
+        let view = view::view(self.progress, global.json(), earlier);
+        terminal.over(view.suspend.clone());
+        let mut order = order;
+        if let Some(step) = &self.until {
+            order = order.until(step);
+        }
+        for sink in view.sinks {
+            order = order.sink(sink);
+        }
+        let playbook = order.playbook().clone();
+        signals::watch(order.canceller());
+        let run = order.start()?;
+        let ended = run.wait();
+        drop(view.ticker);
+        // a run that exists was told by its views
+        if ended.run.is_none() || self.progress == Progress::Quiet && ended.exit != ExitCode::Done {
+            say::ended(&ended, &playbook);
+        } else if !ended.findings.is_empty() {
+            say::findings(&ended.findings, &playbook);
+        }
+        Ok(ended.exit)
+    }
+}
+
+impl Params {
+    /// All of them, by name.
+    pub fn read(&self) -> Result<BTreeMap<String, Value>, Error> {
+        let mut params = BTreeMap::new();
+        if let Some(path) = &self.params {
+            let unreadable =
+                |error: &dyn std::fmt::Display| Error::new(ErrorKind::Usage, format!("{}: {error}", path.display()));
+            let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+            let documents = crate::object::yaml::documents(&text, &path.display().to_string())
+                .map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
+            match documents.into_iter().next().map(|document| document.value) {
+                Some(Value::Object(map)) => params.extend(map),
+                None => {}
+                Some(_) => return Err(unreadable(&"parameters are a map of names and values")),
+            }
+        }
+        for param in &self.param {
+            let Some((name, value)) = param.split_once('=') else {
+                return Err(Error::new(ErrorKind::Usage, format!("`-p {param}` has no value"))
+                    .hint(format!("-p {param}=VALUE")));
+            };
+            params.insert(name.trim().into(), Value::String(value.into()));
+        }
+        Ok(params)
+    }
+}

@@ -1,0 +1,33 @@
+//! The first Ctrl-C starts nothing new, the second ends the process at once; SIGTERM the same. A closed terminal asks for
+//! the end as the first Ctrl-C does: nothing is lost, and the run can be resumed.
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level,
+};
+
+use super::say;
+use crate::event::Cancel;
+
+/// Turns signals into `cancel` from here on.
+pub fn watch(cancel: Cancel) {
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
+    // its end is the process's
+    let _ = std::thread::Builder::new().name("runbook-signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let (name, code) = match signal {
+                SIGTERM => ("SIGTERM", 143),
+                SIGHUP => ("SIGHUP", 130),
+                _ => ("SIGINT", 130),
+            };
+            if cancel.is_cancelled() {
+                low_level::exit(code);
+            }
+            if signal != SIGHUP {
+                say::tell(&format!("{name}: nothing new is started; once more ends at once"));
+            }
+            cancel.cancel(name);
+        }
+    });
+}

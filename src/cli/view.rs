@@ -1,0 +1,92 @@
+//! Which view a run is shown through, and what keeps its clock ticking.
+
+use std::{
+    io::{self, Stderr, Write},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{commands::VERBS, global};
+use crate::{
+    event::{Line, Sink},
+    report::{Json, Plain, Progress, Suspend, Terminal, Verbs},
+};
+
+/// The commands that views may suggest.
+pub const SUGGESTED: Verbs = Verbs::new(VERBS);
+
+/// A view, and what a prompt needs of it.
+pub struct View {
+    /// Where lines go.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Takes the live region off the screen while a prompt is there.
+    pub suspend: Option<Suspend>,
+    /// Keeps heartbeats going until it is dropped.
+    pub ticker: Option<mpsc::Sender<()>>,
+}
+
+/// The view that was asked for; `earlier` are the lines of a run that is resumed.
+pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
+    let chosen = progress.choose(global::stderr_is_terminal(), |name| std::env::var(name).ok());
+    let mut view = View { sinks: vec![], suspend: None, ticker: None };
+    match chosen {
+        Progress::Quiet => {}
+        Progress::Json => view.sinks.push(Box::new(Json::new(io::stderr()))),
+        Progress::Tty => {
+            let mut terminal = Terminal::stderr(SUGGESTED);
+            earlier.iter().for_each(|line| terminal.catch_up(line));
+            view.suspend = Some(terminal.suspender());
+            view.sinks.push(Box::new(terminal));
+        }
+        _ => {
+            let mut plain = Plain::new(io::stderr(), TimeZone::system(), SUGGESTED);
+            earlier.iter().for_each(|line| plain.catch_up(line));
+            let shared = Shared(Arc::new(Mutex::new(plain)));
+            view.ticker = Some(tick(shared.0.clone(), Duration::from_secs(1), |plain: &mut Plain<Stderr>| {
+                plain.tick(Timestamp::now())
+            }));
+            view.sinks.push(Box::new(shared));
+        }
+    }
+    if json && chosen != Progress::Json {
+        view.sinks.push(Box::new(Json::new(io::stdout())));
+    }
+    view
+}
+
+/// A view that replays: its times are the lines'.
+pub fn replay(out: impl Write + Send + 'static, json: bool) -> Box<dyn Sink> {
+    if json { Box::new(Json::new(out)) } else { Box::new(Plain::new(out, TimeZone::system(), SUGGESTED)) }
+}
+
+/// A sink that its ticker shares.
+struct Shared<S>(Arc<Mutex<S>>);
+
+impl<S: Sink> Sink for Shared<S> {
+    fn line(&mut self, line: &Line) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).line(line);
+    }
+
+    fn end(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).end();
+    }
+}
+
+fn tick<S: Send + 'static>(
+    sink: Arc<Mutex<S>>,
+    every: Duration,
+    tick: impl Fn(&mut S) + Send + 'static,
+) -> mpsc::Sender<()> {
+    let (keep, gone) = mpsc::channel::<()>();
+    let _ = std::thread::Builder::new().name("runbook-view".into()).spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) = gone.recv_timeout(every) {
+            tick(&mut sink.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    });
+    keep
+}

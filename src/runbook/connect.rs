@@ -1,0 +1,268 @@
+//! How a context of `runbook.toml` becomes a door, and how a playbook is declared on it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use super::{Error, ErrorKind, builder::Inner};
+use crate::{
+    bundle::{self, Bundle, Config},
+    cluster::Cluster,
+    effect::{Door, DoorParts, EffectError, HostRule, Sort},
+    event::{Cancel, Settings},
+    http::Http,
+    model::Target,
+    process::{
+        PrivateKubeconfig,
+        rules::{self, ToolDecl},
+    },
+    run::{self, Connect, Connected, Ended},
+    script::{self, Declared, Discover, Setting, SourceError, Sources},
+};
+
+/// One context of one playbook.
+pub(super) struct Way {
+    pub inner: Arc<Inner>,
+    pub bundle: Arc<Bundle>,
+    pub config: Option<Arc<Config>>,
+    pub context: String,
+}
+
+impl Way {
+    /// The context as it is declared. A playbook without `runbook.toml` reaches nothing.
+    pub fn context(&self) -> Result<&bundle::Context, Error> {
+        let Some(config) = &self.config else {
+            return Err(Error::new(
+                ErrorKind::Context,
+                format!("context `{}` is declared nowhere: there is no runbook.toml", self.context),
+            )
+            .hint(format!("write one beside the playbook: [contexts.{}]", self.context)));
+        };
+        config.context(&self.context).map_err(|finding| {
+            let mut error = Error::new(ErrorKind::Context, finding.message);
+            for help in finding.help {
+                error = error.hint(help);
+            }
+            error
+        })
+    }
+
+    pub fn target(&self) -> Result<Target, Error> {
+        let context = self.context()?;
+        Ok(Target { name: context.name.clone(), tier: context.tier().to_string(), sandbox: context.sandbox })
+    }
+
+    /// A door that nothing can be reached through: for trials.
+    fn closed_door(&self, target: &Target) -> Arc<Door> {
+        Door::new(DoorParts {
+            target: target.clone(),
+            bundle: self.bundle.clone(),
+            cluster: Box::new(|| Err(unseen("what the cluster holds"))),
+            sandbox: None,
+            http: Box::new(|| Err(unseen("what a host answers"))),
+            hosts: self.hosts(),
+            tools: self.tools(),
+            environment: vec![],
+            folder: None,
+            env: vec![],
+            kubeconfig: Box::new(|| Err(unseen("what a command prints"))),
+            scrubber: self.inner.scrubber.clone(),
+        })
+    }
+
+    fn hosts(&self) -> HostRule {
+        let Some(config) = &self.config else { return HostRule::default() };
+        let mut rule = HostRule::default();
+        for (name, context) in &config.contexts {
+            if *name == self.context {
+                rule.own.clone_from(&context.hosts);
+            } else {
+                rule.others.push((name.clone(), context.hosts.clone()));
+            }
+        }
+        rule
+    }
+
+    fn tools(&self) -> std::collections::BTreeMap<String, ToolDecl> {
+        let Some(config) = &self.config else { return std::collections::BTreeMap::new() };
+        let decl = |rules: &bundle::ToolRules| ToolDecl {
+            read: rules.read.clone(),
+            change: rules.change.clone(),
+            cluster: match rules.cluster {
+                bundle::Reach::Kubeconfig => rules::Cluster::Kubeconfig,
+                bundle::Reach::None => rules::Cluster::None,
+            },
+        };
+        config.tools.iter().map(|(name, rules)| (name.clone(), decl(rules))).collect()
+    }
+
+    fn setting(&self, target: Target, settings: &Settings, started: Timestamp, cancel: &Cancel) -> Setting {
+        let mut setting = Setting {
+            context: Some(target),
+            params: settings.params.clone(),
+            now: Some(started),
+            ..Setting::default()
+        };
+        if let Some(config) = &self.config {
+            setting.contexts =
+                config.contexts.values().map(|context| (context.name.clone(), context.tier().to_string())).collect();
+            setting.config_params =
+                config.contexts.values().map(|context| (context.name.clone(), context.params.clone())).collect();
+        }
+        let cancel = cancel.clone();
+        setting.cancelled = Some(Arc::new(move || cancel.is_cancelled()));
+        setting
+    }
+}
+
+impl Connect for Way {
+    fn connect(&self) -> Result<Connected, Ended> {
+        let target = self.target().map_err(Error::ended)?;
+        let context = self.context().map_err(Error::ended)?;
+        let config_path = self.config.as_ref().map(|config| config.path.as_path());
+        let io = |message: String| EffectError::new(Sort::Hard, message);
+        let inner = self.inner.clone();
+        let kube_context = context.kube_context.clone().unwrap_or_else(|| context.name.clone());
+        let source =
+            context.kubeconfig.as_ref().map_or_else(|| inner.kubeconfig(), crate::cluster::KubeconfigSource::file);
+        let sandbox = if context.sandbox {
+            let sandbox = inner.sandbox(&context.name, config_path);
+            Some(sandbox.map_err(|message| Error::new(ErrorKind::Internal, message).ended())?)
+        } else {
+            // that the kubeconfig has no such context is said before anything else is looked at
+            let names = source.contexts().map_err(|error| unusable(&target, &error))?;
+            if !names.contains(&kube_context) {
+                source.only(&kube_context).map_err(|error| unusable(&target, &error))?;
+            }
+            None
+        };
+        let (served, only, kube) = (sandbox.clone(), source.clone(), kube_context.clone());
+        let runtime = inner.clone();
+        let cluster: Box<dyn Fn() -> Result<Cluster, EffectError> + Send + Sync> = Box::new(move || {
+            let handle = runtime.runtime().map_err(io)?;
+            match &served {
+                Some(sandbox) => {
+                    sandbox.start_controllers(&handle);
+                    Ok(Cluster::service(&handle, sandbox.service(), "sandbox"))
+                }
+                None => Ok(Cluster::connect(&handle, &only, &kube)?),
+            }
+        });
+        let runtime = inner.clone();
+        let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> = if context.sandbox {
+            Box::new(|| {
+                Err(EffectError::new(
+                    Sort::Refused,
+                    "a sandbox is not served to commands, and they reach no real cluster from it",
+                )
+                .help("use the k8s natives, or run against a real cluster"))
+            })
+        } else {
+            Box::new(move || {
+                let text = source.only(&kube_context)?;
+                let value = serde_json::from_str(&text).map_err(|error| io(error.to_string()))?;
+                PrivateKubeconfig::write(&value).map_err(|error| io(format!("the private kubeconfig: {error}")))
+            })
+        };
+        let root = self.bundle.root();
+        let door = Door::new(DoorParts {
+            target: target.clone(),
+            bundle: self.bundle.clone(),
+            cluster,
+            sandbox: sandbox.map(|sandbox| (*sandbox).clone()),
+            http: Box::new(move || Ok(Http::new(runtime.runtime().map_err(io)?))),
+            hosts: self.hosts(),
+            tools: self.tools(),
+            environment: self.inner.environment.clone(),
+            folder: (!root.as_os_str().is_empty()).then(|| PathBuf::from(root)),
+            env: context.env.clone(),
+            kubeconfig: private,
+            scrubber: self.inner.scrubber.clone(),
+        });
+        Ok(Connected { target, door })
+    }
+
+    fn declare(
+        &self,
+        discover: Option<Arc<dyn Discover>>,
+        settings: &Settings,
+        started: Timestamp,
+        cancel: &Cancel,
+    ) -> Declared {
+        let target = self.target().unwrap_or_else(|_| Target {
+            name: self.context.clone(),
+            tier: self.context.clone(),
+            sandbox: false,
+        });
+        let mut setting = self.setting(target.clone(), settings, started, cancel);
+        setting.discover = discover;
+        let sources: Arc<dyn Sources> = Arc::new(Frozen(self.bundle.clone()));
+        let mut declared = script::declare(&sources, &setting);
+        let door = self.closed_door(&target);
+        let trial = run::rehearse(&mut declared, &door, cancel, self.inner.clock.as_ref());
+        declared.findings.extend(trial);
+        declared
+    }
+}
+
+fn unseen(what: &str) -> EffectError {
+    EffectError::new(Sort::Unseen, format!("{what} is not known in a trial"))
+}
+
+fn unusable(target: &Target, error: &crate::cluster::ClusterError) -> Ended {
+    let mut it = Error::new(ErrorKind::Context, format!("context {}: {error}", target.name));
+    for help in error.help() {
+        it = it.hint(help);
+    }
+    it.ended()
+}
+
+/// Scripts of a bundle that is complete.
+pub(super) struct Frozen(pub Arc<Bundle>);
+
+impl Sources for Frozen {
+    fn text(&self, path: &str) -> Result<Arc<str>, SourceError> {
+        self.0.text(path).map(Arc::from).map_err(|error| source_error(path, &error))
+    }
+
+    fn entry(&self) -> &str {
+        self.0.entry()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.0.files().keys().cloned().collect()
+    }
+}
+
+/// Scripts of a bundle that is being read: what is asked for is added.
+pub(super) struct Reading {
+    pub bundle: Mutex<Bundle>,
+    pub entry: String,
+}
+
+impl Sources for Reading {
+    fn text(&self, path: &str) -> Result<Arc<str>, SourceError> {
+        let mut bundle = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
+        bundle.add(path).and_then(|_| bundle.text(path).map(Arc::from)).map_err(|error| source_error(path, &error))
+    }
+
+    fn entry(&self) -> &str {
+        &self.entry
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.bundle.lock().unwrap_or_else(PoisonError::into_inner).files().keys().cloned().collect()
+    }
+}
+
+fn source_error(path: &str, error: &bundle::BundleError) -> SourceError {
+    match error {
+        bundle::BundleError::Missing { .. } | bundle::BundleError::NotInBundle { .. } => {
+            SourceError::Missing(path.into())
+        }
+        error => SourceError::Unreadable(path.into(), error.to_string()),
+    }
+}
