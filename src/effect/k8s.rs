@@ -80,8 +80,19 @@ impl Call {
         found.map_err(|error| self.ran_into(error.into()))
     }
 
-    /// Whether an object is ready.
+    /// Whether an object is ready, or every object of a manifest in the bundle; the reason is of the first that is not.
     pub fn k8s_ready(&self, reference: &str) -> Result<Readiness, EffectError> {
+        if manifest::is_named_by(self, reference) {
+            let mut answer = Readiness { ready: true, reason: String::new() };
+            for object in self.references("k8s::ready", Mode::Read, reference)? {
+                let found = self.k8s_ready(&object)?;
+                // all are read, so that a verify watches all of them
+                if answer.ready {
+                    answer = found;
+                }
+            }
+            return Ok(answer);
+        }
         let Some(object) = self.k8s_get("k8s::ready", reference)? else {
             return Ok(Readiness { ready: false, reason: format!("{reference} does not exist") });
         };
@@ -164,9 +175,15 @@ impl Call {
         )
     }
 
-    /// Deletes an object by its uid; absent already is fine.
+    /// Deletes an object by its uid, or every object of a manifest in the bundle, the last first, an effect each; absent
+    /// already is fine.
     pub fn k8s_delete(&self, reference: &str, place: Option<Place>) -> Result<Value, EffectError> {
         let native = "k8s::delete";
+        if manifest::is_named_by(self, reference) {
+            let objects = self.references(native, Mode::Change, reference)?;
+            let deleted = objects.iter().rev().map(|object| self.k8s_delete(object, place.clone()));
+            return Ok(shown(&deleted.collect::<Result<Vec<_>, _>>()?));
+        }
         self.allow(native, Mode::Change)?;
         let parsed = parse(reference)?;
         if let Some(trial) = &self.trial {
@@ -214,6 +231,13 @@ impl Call {
                 })
             },
         )
+    }
+
+    /// The objects of a manifest in the bundle.
+    fn references(&self, native: &str, needs: Mode, path: &str) -> Result<Vec<String>, EffectError> {
+        self.allow(native, needs)?;
+        let objects = manifest::objects(self, native, &Source::Text(path.into()))?;
+        Ok(objects.iter().map(|(object, _)| object::reference(object).to_string()).collect())
     }
 
     fn ledger(&self, native: &str) -> Result<&super::Ledger, EffectError> {

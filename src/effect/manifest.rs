@@ -51,6 +51,12 @@ pub(super) fn objects(call: &Call, native: &str, source: &Source) -> Result<Vec<
     Ok(objects)
 }
 
+/// Whether a text is the path of a manifest rather than a reference: `ConfigMap/apps/values.yaml` is an object's name too.
+pub(super) fn is_named_by(call: &Call, text: &str) -> bool {
+    let like_a_kind = text.starts_with(|c: char| c.is_ascii_uppercase());
+    is_manifest(text) && (!like_a_kind || call.door("k8s").is_ok_and(|door| door.bundle().text(text).is_ok()))
+}
+
 fn is_manifest(path: &str) -> bool {
     let ending = path.rsplit('.').next().unwrap_or_default();
     ["yaml", "yml", "json"].contains(&ending)
