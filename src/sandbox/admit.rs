@@ -53,12 +53,25 @@ pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiErro
         }
     }
     let sent = map["apiVersion"].as_str().unwrap_or_default();
+    if sent != expected && !place.kind.is_custom() {
+        let kind = map["kind"].as_str().unwrap_or_default();
+        let version = sent.rsplit('/').next().unwrap_or_default();
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"",
+            place.kind.kind
+        )));
+    }
     if sent != expected {
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({sent}) does not match the expected API version ({expected})"
         )));
     }
     let sent = map["kind"].as_str().unwrap_or_default();
+    if sent != place.kind.kind && place.kind.is_custom() {
+        let name = map.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default();
+        let cause = Cause::invalid("kind", &sent.into(), &format!("must be {}", place.kind.kind));
+        return Err(ApiError::invalid_as(&place.kind.group, sent, name, &[cause]));
+    }
     if sent != place.kind.kind {
         return Err(ApiError::bad_request(format!(
             "{sent} in version {:?} cannot be handled as a {}: the kind in the data does not match the path's",
@@ -157,9 +170,12 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
             let metadata = meta::metadata_mut(object);
             let labels = meta::map_mut(metadata.entry("labels").or_insert(Value::Null));
             labels.insert("kubernetes.io/metadata.name".into(), name.into());
-            if !meta::is_terminating(object) {
-                default(object, "spec.finalizers", json!(["kubernetes"]));
-                default(object, "status.phase", "Active".into());
+        }
+        "configmaps" => {
+            if let Some(map) = object.as_object_mut() {
+                // Empty maps are left out, as a server writes them.
+                let is_data = |field: &str| matches!(field, "data" | "binaryData");
+                map.retain(|field, value| !is_data(field) || value.as_object().is_none_or(|data| !data.is_empty()));
             }
         }
         "deployments.apps" => {
@@ -186,6 +202,35 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
 /// The items of a list that are maps.
 fn items<'a>(object: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
     object.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten().filter(|item| item.is_object())
+}
+
+/// Fills in what a server decides itself: nobody owns these fields.
+pub(crate) fn prepare(kind: &Kind, object: &mut Value) {
+    match kind.resource().as_str() {
+        "namespaces" if !meta::is_terminating(object) => {
+            default(object, "spec.finalizers", json!(["kubernetes"]));
+            default(object, "status.phase", "Active".into());
+        }
+        "services" => {
+            assign_address(object);
+            default(object, "status.loadBalancer", json!({}));
+        }
+        "deployments.apps" | "jobs.batch" | "cronjobs.batch" => default(object, "status", json!({})),
+        _ => {}
+    }
+}
+
+fn assign_address(service: &mut Value) {
+    if service["spec"]["type"] != "ExternalName" && meta::at(service, "spec.clusterIP").is_none() {
+        // Derived from the UID: stable, and no table of addresses is needed.
+        let uid = meta::uid(service).replace('-', "");
+        let part = |at: usize| uid.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(1);
+        let address = format!("10.96.{}.{}", part(0), part(2));
+        meta::set(service, "spec.clusterIP", address.clone().into());
+        default(service, "spec.clusterIPs", json!([address]));
+        default(service, "spec.ipFamilies", json!(["IPv4"]));
+        default(service, "spec.ipFamilyPolicy", "SingleStack".into());
+    }
 }
 
 fn pod_defaults(workload: &mut Value) {
@@ -218,22 +263,11 @@ fn service_defaults(service: &mut Value) {
     default(service, "spec.type", "ClusterIP".into());
     default(service, "spec.sessionAffinity", "None".into());
     default(service, "spec.internalTrafficPolicy", "Cluster".into());
-    if service["spec"]["type"] != "ExternalName" && meta::at(service, "spec.clusterIP").is_none() {
-        // Derived from the UID: stable, and no table of addresses is needed.
-        let uid = meta::uid(service).replace('-', "");
-        let part = |at: usize| uid.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(1);
-        let address = format!("10.96.{}.{}", part(0), part(2));
-        meta::set(service, "spec.clusterIP", address.clone().into());
-        default(service, "spec.clusterIPs", json!([address]));
-        default(service, "spec.ipFamilies", json!(["IPv4"]));
-        default(service, "spec.ipFamilyPolicy", "SingleStack".into());
-    }
     for port in items(service, "/spec/ports") {
         default(port, "protocol", "TCP".into());
         let number = port["port"].clone();
         default(port, "targetPort", number);
     }
-    default(service, "status.loadBalancer", json!({}));
 }
 
 /// Checks and completes a definition of a custom kind.

@@ -24,10 +24,11 @@ pub(crate) fn patch(store: &Store, place: &Place, call: &Call, name: &str) -> Re
     let dry = call.dry_run("PatchOptions")?;
     let sort = call.content_type.split(';').next().unwrap_or_default().trim();
     let known = [JSON, MERGE, STRATEGIC, APPLY].contains(&sort);
-    if !known || (sort == STRATEGIC && place.kind.is_custom()) {
-        let accepted: &[&str] =
-            if place.kind.is_custom() { &[JSON, MERGE, APPLY] } else { &[JSON, MERGE, STRATEGIC, APPLY] };
-        return Err(ApiError::unsupported_media_type(accepted));
+    if !known {
+        return Err(ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type", Some(json!({}))));
+    }
+    if sort == STRATEGIC && place.kind.is_custom() {
+        return Err(ApiError::unsupported_media_type(&[JSON, MERGE, APPLY]));
     }
     if sort == APPLY {
         return server_side_apply(store, place, call, name, dry);
@@ -65,17 +66,15 @@ fn patched(place: &Place, sort: &str, before: &Value, body: &Value) -> Result<Va
     let mut after = before.clone();
     match sort {
         JSON => {
-            let operations: json_patch::Patch = serde_json::from_value(body.clone())
-                .map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
-            json_patch::patch(&mut after, &operations).map_err(|e| {
-                let causes = json!({"causes": [{"reason": "UnexpectedServerResponse", "message": e.to_string()}]});
-                ApiError::new(
-                    422,
-                    "Invalid",
-                    "the server rejected our request due to an error in our request",
-                    Some(causes),
-                )
-            })?;
+            let refused = || {
+                let message = "the server rejected our request due to an error in our request";
+                ApiError::new(422, "Invalid", message, Some(json!({})))
+            };
+            if !body.is_array() {
+                return Err(ApiError::bad_request("error decoding patch: the patch is not a JSON array"));
+            }
+            let operations: json_patch::Patch = serde_json::from_value(body.clone()).map_err(|_| refused())?;
+            json_patch::patch(&mut after, &operations).map_err(|_| refused())?;
         }
         _ if !body.is_object() => {
             return Err(ApiError::bad_request("error decoding patch: the patch is not a JSON object"));
@@ -152,7 +151,10 @@ pub(crate) fn scale_of(place: &Place, object: &Value) -> Value {
         return scale;
     };
     let number = |path: &str| meta::at(object, path).and_then(Value::as_i64).unwrap_or_default();
-    scale["spec"]["replicas"] = number(&paths.spec_replicas).into();
+    let wanted = number(&paths.spec_replicas);
+    if wanted != 0 {
+        scale["spec"]["replicas"] = wanted.into();
+    }
     scale["status"]["replicas"] = number(&paths.status_replicas).into();
     let selector = match &paths.selector {
         Some(path) => meta::at(object, path).and_then(Value::as_str).map(str::to_owned),

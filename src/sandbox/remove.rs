@@ -63,7 +63,7 @@ impl Options {
         } else {
             return Ok(());
         };
-        Err(ApiError::conflict(&place.kind, meta::name(object), &why))
+        Err(ApiError::delete_conflict(&place.kind, meta::name(object), &why))
     }
 }
 

@@ -186,7 +186,12 @@ fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Resu
         [plural, name, sub] => (None, *plural, Some(*name), *sub),
         _ => return Err(ApiError::NoSuchPath),
     };
-    let kind = registry.find(group, version, plural).ok_or(ApiError::NoSuchPath)?;
+    // A built-in group answers for all paths below it; other paths are nobody's.
+    let nothing = || {
+        let built_in = registry.of_group(group).any(|kind| !kind.is_custom() && kind.versions.iter().any(|v| v == version));
+        if built_in { ApiError::no_such_resource() } else { ApiError::NoSuchPath }
+    };
+    let kind = registry.find(group, version, plural).ok_or_else(nothing)?;
     let scope_fits = if kind.namespaced { namespace.is_some() || name.is_none() } else { namespace.is_none() };
     let subresource_served = match subresource {
         "" => true,
@@ -195,7 +200,7 @@ fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Resu
         _ => false,
     };
     if !scope_fits || !subresource_served {
-        return Err(ApiError::NoSuchPath);
+        return Err(nothing());
     }
     Ok(Target::Objects(Place {
         kind: Arc::clone(kind),

@@ -138,7 +138,7 @@ fn parse_fields(kind: &Kind, text: &str) -> Result<Vec<(String, String, bool)>, 
             return Err(ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")));
         };
         if !selectable(kind, path) {
-            return Err(ApiError::bad_request(format!("field label not supported: {path}")));
+            return Err(not_selectable(kind, path));
         }
         fields.push((path.to_owned(), value.to_owned(), equal));
     }
@@ -149,7 +149,21 @@ fn selectable(kind: &Kind, path: &str) -> bool {
     if path == "metadata.name" || (path == "metadata.namespace" && kind.namespaced) {
         return true;
     }
-    let more: &[&str] = match kind.resource().as_str() {
+    more_fields(kind).contains(&path)
+}
+
+fn not_selectable(kind: &Kind, path: &str) -> ApiError {
+    let known = if kind.namespaced { r#""metadata.name", "metadata.namespace""# } else { r#""metadata.name""# };
+    ApiError::bad_request(if more_fields(kind).is_empty() {
+        format!("{path:?} is not a known field selector: only {known}")
+    } else {
+        format!("field label not supported: {path}")
+    })
+}
+
+/// What can be selected by beside name and namespace.
+fn more_fields(kind: &Kind) -> &'static [&'static str] {
+    match kind.resource().as_str() {
         "pods" => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -178,8 +192,7 @@ fn selectable(kind: &Kind, path: &str) -> bool {
         "jobs.batch" => &["status.successful"],
         "services" => &["spec.clusterIP", "spec.type"],
         _ => &[],
-    };
-    more.contains(&path)
+    }
 }
 
 fn field_text(object: &Value, path: &str) -> String {

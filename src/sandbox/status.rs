@@ -94,6 +94,12 @@ impl ApiError {
         Self::new(409, "Conflict", message, Some(details(&kind.group, &kind.plural, name)))
     }
 
+    /// As [`Self::conflict`], in the words of a failed delete, which name the kind.
+    pub fn delete_conflict(kind: &Kind, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(&kind.group, &kind.kind));
+        Self::new(409, "Conflict", message, Some(details(&kind.group, &kind.kind, name)))
+    }
+
     pub fn modified(kind: &Kind, name: &str) -> Self {
         Self::conflict(
             kind,
@@ -135,12 +141,17 @@ impl ApiError {
         Self::new(405, "MethodNotAllowed", message, Some(json!({})))
     }
 
+    /// A group that is served has no such resource.
+    pub fn no_such_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource", Some(json!({})))
+    }
+
     pub fn unsupported_media_type(accepted: &[&str]) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {}",
             accepted.join(", ")
         );
-        Self::new(415, "UnsupportedMediaType", message, Some(json!({})))
+        Self::new(415, "UnsupportedMediaType", message, None)
     }
 
     pub fn too_large() -> Self {
@@ -176,8 +187,11 @@ impl ApiError {
             Self::Status(failure) => {
                 let mut body = json!({
                     "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "message": failure.message, "reason": failure.reason, "code": failure.code,
+                    "message": failure.message, "code": failure.code,
                 });
+                if !failure.reason.is_empty() {
+                    body["reason"] = failure.reason.into();
+                }
                 if let Some(details) = &failure.details {
                     body["details"] = details.clone();
                 }

@@ -31,7 +31,7 @@ pub(crate) fn replace(store: &Store, place: &Place, call: &Call, name: &str) -> 
         let old = tx.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
         if place.kind.is_custom() && meta::resource_version(&object).is_empty() {
             let cause = Cause::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
-            return Err(ApiError::invalid(&place.kind, name, &[cause]));
+            return Err(ApiError::invalid_as(&place.kind.group, &place.kind.plural, name, &[cause]));
         }
         update(tx, place, &old, object, Some(&manager))
     })
@@ -41,7 +41,9 @@ pub(crate) fn replace(store: &Store, place: &Place, call: &Call, name: &str) -> 
 pub(crate) fn parsed(place: &Place, call: &Call) -> Result<Value, ApiError> {
     let sort = call.content_type.split(';').next().unwrap_or_default().trim();
     if !matches!(sort, "" | "application/json" | "application/yaml") {
-        return Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"]));
+        let accepted = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+        let count = if place.kind.is_custom() { 2 } else { 3 };
+        return Err(ApiError::unsupported_media_type(&accepted[..count]));
     }
     let mut object = read_body(&call.body)?;
     admit::type_fits(place, &mut object)?;
@@ -112,10 +114,11 @@ pub(crate) fn insert(
         metadata.insert("generation".into(), 1.into());
     }
     admit::defaults(kind, &mut object);
-    admit::definition(kind, &mut object)?;
     if let Some(manager) = manager {
         apply::recorded(kind, &Value::Null, &mut object, manager);
     }
+    admit::definition(kind, &mut object)?;
+    admit::prepare(kind, &mut object);
     Ok(tx.put(&key, object))
 }
 
@@ -132,8 +135,10 @@ pub(crate) fn update(
     let key = place.key(&name);
     check_preconditions(place, old, &new)?;
     if meta::name(&new) != name || meta::namespace(&new) != meta::namespace(old) {
-        let cause = Cause::invalid("metadata.name", &meta::name(&new).into(), "field is immutable");
-        return Err(ApiError::invalid(kind, &name, &[cause]));
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({name})",
+            meta::name(&new)
+        )));
     }
     separate(place, old, &mut new);
     new["apiVersion"] = old["apiVersion"].clone();
@@ -152,7 +157,6 @@ pub(crate) fn update(
     if place.subresource.is_empty() {
         admit::defaults(kind, &mut new);
         admit::unchangeable(kind, old, &new)?;
-        admit::definition(kind, &mut new)?;
         if kind.generation && spec_differs(place, old, &new) {
             let next = meta::generation(old) + 1;
             meta::metadata_mut(&mut new).insert("generation".into(), next.into());
@@ -160,6 +164,10 @@ pub(crate) fn update(
     }
     if let Some(manager) = manager {
         apply::recorded(kind, old, &mut new, manager);
+    }
+    if place.subresource.is_empty() {
+        admit::definition(kind, &mut new)?;
+        admit::prepare(kind, &mut new);
     }
     if apply::same_but_times(old, &new) {
         return Ok(Arc::clone(old));
@@ -175,7 +183,13 @@ fn check_preconditions(place: &Place, old: &Value, new: &Value) -> Result<(), Ap
     let name = meta::name(old);
     let (sent, kept) = (meta::uid(new), meta::uid(old));
     if !sent.is_empty() && sent != kept {
-        let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {kept}");
+        let mut path = format!("/registry/{}", if place.kind.is_custom() { format!("{}/", place.kind.group) } else { String::new() });
+        for part in [Some(place.kind.plural.as_str()), place.namespace.as_deref(), Some(name)].into_iter().flatten() {
+            path = format!("{}/{part}", path.trim_end_matches('/'));
+        }
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, UID in object meta: {kept}"
+        );
         return Err(ApiError::conflict(&place.kind, name, &why));
     }
     let sent = meta::resource_version(new);

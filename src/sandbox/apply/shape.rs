@@ -113,7 +113,14 @@ impl Lists {
                 | "capacity"
                 | "allocatable"
                 | "parameters"
+                | "rollingUpdate"
+                | "conversion"
         )
+    }
+
+    /// Whether nothing is known of the kind's own fields: its maps then count in an apply, too.
+    pub fn is_schemaless(self) -> bool {
+        self.custom
     }
 
     /// The value that a key of a list item has when it is left out.

@@ -35,7 +35,7 @@ pub(super) fn fields_of(lists: Lists, value: &Value, path: &mut Vec<&str>, open:
     // The path borrows from the value; a fresh vector per level keeps the lifetimes of both apart.
     match value {
         Value::Object(map) if !lists.atomic_map(path) => {
-            let mut fields = Fields { owned: map.is_empty() || (open && lists.is_open_map(path)), ..Fields::default() };
+            let mut fields = Fields { owned: map.is_empty() || ((open || lists.is_schemaless()) && lists.is_open_map(path)), ..Fields::default() };
             for (name, child) in map {
                 let mut below = path.clone();
                 below.push(name);
@@ -48,7 +48,9 @@ pub(super) fn fields_of(lists: Lists, value: &Value, path: &mut Vec<&str>, open:
             if shape == Shape::Atomic || items.is_empty() {
                 return Fields::leaf();
             }
-            let mut fields = Fields::default();
+            // A required list, such as that of containers, is never a field of its own.
+            let counted = open && path.last() != Some(&"containers");
+            let mut fields = Fields { owned: counted, ..Fields::default() };
             for item in items {
                 let mut below = match shape {
                     Shape::Keyed(_) => fields_of(lists, item, &mut path.clone(), open),

@@ -68,6 +68,8 @@ impl Kind {
     pub fn verbs(&self) -> &'static [&'static str] {
         if self.create_only {
             &["create"]
+        } else if self.is_custom() {
+            &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
         } else if self.resource() == "namespaces" {
             &["create", "delete", "get", "list", "patch", "update", "watch"]
         } else {
