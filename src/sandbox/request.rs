@@ -188,7 +188,8 @@ fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Resu
     };
     // A built-in group answers for all paths below it; other paths are nobody's.
     let nothing = || {
-        let built_in = registry.of_group(group).any(|kind| !kind.is_custom() && kind.versions.iter().any(|v| v == version));
+        let built_in =
+            registry.of_group(group).any(|kind| !kind.is_custom() && kind.versions.iter().any(|v| v == version));
         if built_in { ApiError::no_such_resource() } else { ApiError::NoSuchPath }
     };
     let kind = registry.find(group, version, plural).ok_or_else(nothing)?;

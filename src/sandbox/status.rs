@@ -96,7 +96,8 @@ impl ApiError {
 
     /// As [`Self::conflict`], in the words of a failed delete, which name the kind.
     pub fn delete_conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(&kind.group, &kind.kind));
+        let message =
+            format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(&kind.group, &kind.kind));
         Self::new(409, "Conflict", message, Some(details(&kind.group, &kind.kind, name)))
     }
 

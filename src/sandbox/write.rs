@@ -183,7 +183,10 @@ fn check_preconditions(place: &Place, old: &Value, new: &Value) -> Result<(), Ap
     let name = meta::name(old);
     let (sent, kept) = (meta::uid(new), meta::uid(old));
     if !sent.is_empty() && sent != kept {
-        let mut path = format!("/registry/{}", if place.kind.is_custom() { format!("{}/", place.kind.group) } else { String::new() });
+        let mut path = format!(
+            "/registry/{}",
+            if place.kind.is_custom() { format!("{}/", place.kind.group) } else { String::new() }
+        );
         for part in [Some(place.kind.plural.as_str()), place.namespace.as_deref(), Some(name)].into_iter().flatten() {
             path = format!("{}/{part}", path.trim_end_matches('/'));
         }

@@ -35,7 +35,10 @@ pub(super) fn fields_of(lists: Lists, value: &Value, path: &mut Vec<&str>, open:
     // The path borrows from the value; a fresh vector per level keeps the lifetimes of both apart.
     match value {
         Value::Object(map) if !lists.atomic_map(path) => {
-            let mut fields = Fields { owned: map.is_empty() || ((open || lists.is_schemaless()) && lists.is_open_map(path)), ..Fields::default() };
+            let mut fields = Fields {
+                owned: map.is_empty() || ((open || lists.is_schemaless()) && lists.is_open_map(path)),
+                ..Fields::default()
+            };
             for (name, child) in map {
                 let mut below = path.clone();
                 below.push(name);

@@ -242,7 +242,10 @@ async fn selectors_and_pages_choose_from_a_list() {
     assert_eq!(names(&sandbox.get(&format!("{MAPS}?labelSelector=app%3Dweb")).await.1), ["a", "b"]);
     assert_eq!(names(&sandbox.get(&format!("{MAPS}?fieldSelector=metadata.name%21%3Da")).await.1), ["b", "c"]);
     let (code, body) = sandbox.get(&format!("{MAPS}?fieldSelector=data.x%3Dy")).await;
-    assert_eq!((code, &body["message"]), (400, &json!("\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")));
+    assert_eq!(
+        (code, &body["message"]),
+        (400, &json!("\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""))
+    );
     let (_, page) = sandbox.get(&format!("{MAPS}?limit=2")).await;
     assert_eq!((names(&page), &page["metadata"]["remainingItemCount"]), (vec!["a".into(), "b".into()], &json!(1)));
     let token = page["metadata"]["continue"].as_str().expect("a token").replace('+', "%2B").replace('=', "%3D");
