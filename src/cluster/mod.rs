@@ -16,6 +16,8 @@ mod wire;
 mod write;
 
 #[cfg(test)]
+mod sandbox_tests;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod tests;
@@ -35,7 +37,7 @@ use kube::client::Body;
 use tokio::runtime::Handle;
 use tower::{BoxError, Service};
 
-use crate::model::Digest;
+use crate::{model::Digest, sandbox::Sandbox};
 use discovery::Discovery;
 
 /// One cluster. Cheap to clone; clones share the connection pool, the discovery cache and the warnings.
@@ -83,6 +85,11 @@ impl Cluster {
     {
         let _entered = handle.enter();
         Self::of(handle, kube::Client::new(service, "default"), server.into(), None)
+    }
+
+    /// The embedded cluster.
+    pub fn sandbox(handle: &Handle, sandbox: &Sandbox) -> Self {
+        Self::service(handle, sandbox.service(), "sandbox")
     }
 
     fn of(handle: &Handle, client: kube::Client, server: String, ca: Option<Digest>) -> Self {

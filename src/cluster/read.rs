@@ -110,7 +110,7 @@ impl Inner {
         loop {
             let mut call = list_call(resource, namespace, selector).query("limit", PAGE.to_string());
             if !token.is_empty() {
-                call = call.query("continue", token);
+                call = call.query("continue", token.as_str());
             }
             call.accept = accept;
             let what = call.what.text.clone();
@@ -124,7 +124,7 @@ impl Inner {
                 named(&mut item, resource);
                 each(item);
             }
-            token = text(&page, "metadata.continue").unwrap_or_default().to_owned();
+            text(&page, "metadata.continue").unwrap_or_default().clone_into(&mut token);
             if token.is_empty() {
                 return Ok(version_of(&page));
             }

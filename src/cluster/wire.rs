@@ -17,7 +17,7 @@ use super::{
 /// Longest time for a read to be answered; a server that hangs is one that cannot be reached.
 const READ: Duration = Duration::from_secs(15);
 /// Longest time for a change to be answered: the server's own limit.
-const CHANGE: Duration = Duration::from_secs(60);
+const CHANGE: Duration = Duration::from_mins(1);
 
 /// What answers say beside their body.
 #[derive(Default)]
