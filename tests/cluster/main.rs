@@ -2,4 +2,5 @@
 
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
+mod client;
 mod servers;
