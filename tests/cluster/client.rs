@@ -61,10 +61,9 @@ fn refusals_of_a_real_server_are_what_they_are() {
     let server = clusters.staging();
     let client = client(server);
     let ns = server.namespace("refusals");
-    let deployment = |spec: Value| {
-        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "a", "namespace": ns }, "spec": spec })
-    };
-    let pod = json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "x" }] } });
+    let deployment = |spec: Value| json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "a", "namespace": ns }, "spec": spec });
+    let pod =
+        json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "x" }] } });
     let selector = json!({ "matchLabels": { "a": "b" } });
     let good = deployment(json!({ "replicas": 1, "selector": selector, "template": pod }));
 
@@ -72,7 +71,8 @@ fn refusals_of_a_real_server_are_what_they_are() {
     let error = apply(&client, &unknown).unwrap_err();
     assert!(matches!(&error, ClusterError::Invalid { .. }) && error.to_string().contains("replicsa"), "{error:?}");
 
-    let error = apply(&client, &deployment(json!({ "selector": { "matchLabels": { "x": "y" } }, "template": pod }))).unwrap_err();
+    let error = apply(&client, &deployment(json!({ "selector": { "matchLabels": { "x": "y" } }, "template": pod })))
+        .unwrap_err();
     let ClusterError::Invalid { causes, .. } = &error else { panic!("{error:?}") };
     assert!(causes[0].field.starts_with("spec.template"), "{causes:?}");
 
@@ -84,7 +84,8 @@ fn refusals_of_a_real_server_are_what_they_are() {
 
     let other = ApplyOptions { field_manager: "someone".into(), ..ApplyOptions::default() };
     client.cluster.apply(&good, &other, &patience()).unwrap();
-    let error = apply(&client, &deployment(json!({ "replicas": 2, "selector": selector, "template": pod }))).unwrap_err();
+    let error =
+        apply(&client, &deployment(json!({ "replicas": 2, "selector": selector, "template": pod }))).unwrap_err();
     let ClusterError::Conflict { causes, .. } = &error else { panic!("{error:?}") };
     assert_eq!((causes[0].manager.as_deref(), causes[0].field.as_str()), (Some("someone"), "spec.replicas"));
 
@@ -120,7 +121,8 @@ fn events_of_a_real_watch_are_seen_within_milliseconds() {
     let client = client(server);
     let ns = server.namespace("latency");
     // as many as make them share one watch
-    let references: Vec<ObjectRef> = (0..200).map(|i| ObjectRef::new("ConfigMap", Some(&ns), format!("c{i:03}"))).collect();
+    let references: Vec<ObjectRef> =
+        (0..200).map(|i| ObjectRef::new("ConfigMap", Some(&ns), format!("c{i:03}"))).collect();
     let objects: Vec<Value> = references.iter().map(|reference| config_map(&ns, &reference.name, "0")).collect();
     let start = Instant::now();
     let applied = client.cluster.apply_many(&objects, &ApplyOptions::default(), &patience());
@@ -145,7 +147,9 @@ fn events_of_a_real_watch_are_seen_within_milliseconds() {
     let namespace = ns.clone();
     let thread = std::thread::spawn(move || {
         for i in going {
-            writer.apply(&config_map(&namespace, "c199", &i.to_string()), &ApplyOptions::default(), &patience()).unwrap();
+            writer
+                .apply(&config_map(&namespace, "c199", &i.to_string()), &ApplyOptions::default(), &patience())
+                .unwrap();
             patched.send(Instant::now()).unwrap();
         }
     });
