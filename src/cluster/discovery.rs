@@ -95,6 +95,8 @@ pub(super) struct Discovery {
 #[derive(Default)]
 struct Served {
     resources: Vec<Arc<Resource>>,
+    /// What names were found to mean: a verify asks for the same ones again and again.
+    named: Mutex<BTreeMap<(String, Option<String>), Arc<Resource>>>,
 }
 
 impl Discovery {
@@ -113,6 +115,17 @@ impl Discovery {
 
 impl Served {
     fn find(&self, name: &str, group: Option<&str>) -> Result<Arc<Resource>, ClusterError> {
+        let key = (name.to_owned(), group.map(ToOwned::to_owned));
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(resource) = named.get(&key) {
+            return Ok(resource.clone());
+        }
+        let resource = self.search(name, group)?;
+        named.insert(key, resource.clone());
+        Ok(resource)
+    }
+
+    fn search(&self, name: &str, group: Option<&str>) -> Result<Arc<Resource>, ClusterError> {
         for rank in 0..3 {
             // the first of each group is its preferred version
             let mut by_group: BTreeMap<&str, &Arc<Resource>> = BTreeMap::new();
@@ -166,6 +179,11 @@ impl Served {
     }
 }
 
+/// `Ingress.networking.k8s.io` → `Ingress` and its group.
+fn split_kind(kind: &str) -> (&str, Option<&str>) {
+    kind.split_once('.').map_or((kind, None), |(name, group)| (name, Some(group)))
+}
+
 fn dotted(kind: &str, group: Option<&str>) -> String {
     group.filter(|group| !group.is_empty()).map_or_else(|| kind.to_owned(), |group| format!("{kind}.{group}"))
 }
@@ -177,6 +195,12 @@ impl Cluster {
     /// # Errors
     /// `NotServed` with the nearest real kinds, `Ambiguous`, `Scope`, or what the server says.
     pub fn resolve(&self, reference: &ObjectRef, patience: &Patience) -> Result<Arc<Resource>, ClusterError> {
+        // what is known needs no trip to the runtime
+        let known = self.inner.discovery.cached().map(|served| served.find(&reference.kind, reference.group.as_deref()));
+        if let Some(Ok(resource)) = known {
+            resource.check_scope(reference.namespace.as_deref(), &reference.name)?;
+            return Ok(resource);
+        }
         let (inner, reference) = (self.inner.clone(), reference.clone());
         self.wait(patience, &format!("resolve {reference}"), async move { inner.resolve(&reference).await })
     }
@@ -186,6 +210,10 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::resolve`].
     pub fn resolve_kind(&self, kind: &str, patience: &Patience) -> Result<Arc<Resource>, ClusterError> {
+        let (name, group) = split_kind(kind);
+        if let Some(Ok(resource)) = self.inner.discovery.cached().map(|served| served.find(name, group)) {
+            return Ok(resource);
+        }
         let (inner, kind) = (self.inner.clone(), kind.to_owned());
         self.wait(patience, &format!("resolve {kind}"), async move { inner.resolve_kind(&kind).await })
     }
@@ -224,7 +252,7 @@ impl Inner {
     }
 
     pub(super) async fn resolve_kind(&self, kind: &str) -> Result<Arc<Resource>, ClusterError> {
-        let (name, group) = kind.split_once('.').map_or((kind, None), |(name, group)| (name, Some(group)));
+        let (name, group) = split_kind(kind);
         self.look_up(|served| served.find(name, group)).await
     }
 
@@ -277,7 +305,7 @@ impl Inner {
                 self.one_by_one(&answer, &mut resources).await?;
             }
         }
-        let served = Arc::new(Served { resources });
+        let served = Arc::new(Served { resources, named: Mutex::default() });
         self.discovery.keep(&served);
         Ok(served)
     }

@@ -227,12 +227,143 @@ fn config(message: String, help: Vec<String>) -> ClusterError {
 }
 
 /// The error for a context that reads well but cannot be used: a plugin that fails, a key that is none.
-pub(super) fn unusable(kube_context: &str, error: &kube::Error) -> ClusterError {
-    let mut message = format!("kube-context `{kube_context}`: {error}");
+pub(super) fn unusable(kube_context: &str, plugin: Option<&str>, error: &kube::Error) -> ClusterError {
+    let plugin = plugin.map(|plugin| format!(" (its user's plugin is `{plugin}`)")).unwrap_or_default();
+    let mut message = format!("kube-context `{kube_context}`{plugin}: {error}");
     if let Some(source) = std::error::Error::source(error).map(ToString::to_string)
         && !message.contains(&source)
     {
         message = format!("{message}: {source}");
     }
     config(message, vec![format!("try it: kubectl --context {kube_context} version")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUBECONFIG: &str = r#"
+apiVersion: v1
+kind: Config
+current-context: other
+clusters:
+- {name: one, cluster: {server: "https://127.0.0.1:6443", insecure-skip-tls-verify: true}}
+- {name: bad, cluster: {server: "not a url"}}
+- {name: noca, cluster: {server: "https://k8s:6443", certificate-authority-data: "!!!"}}
+- {name: nopem, cluster: {server: "https://k8s:6443", certificate-authority-data: "aGVsbG8="}}
+- {name: lost, cluster: {server: "https://k8s:6443", certificate-authority: missing.crt}}
+users:
+- {name: me, user: {token: s3cret}}
+- {name: you, user: {token: other}}
+contexts:
+- {name: staging, context: {cluster: one, user: me}}
+- {name: other, context: {cluster: one, user: you}}
+- {name: no-cluster, context: {cluster: gone, user: me}}
+- {name: no-user, context: {cluster: one, user: gone}}
+- {name: bad-server, context: {cluster: bad, user: me}}
+- {name: bad-ca, context: {cluster: noca, user: me}}
+- {name: bad-pem, context: {cluster: nopem, user: me}}
+- {name: lost-ca, context: {cluster: lost, user: me}}
+"#;
+
+    fn folder() -> (tempfile::TempDir, KubeconfigSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, KUBECONFIG).unwrap();
+        (folder, KubeconfigSource::file(file))
+    }
+
+    fn error(source: &KubeconfigSource, context: &str) -> (String, String) {
+        let error = source.config(context).err().unwrap();
+        assert!(matches!(error, ClusterError::Config { .. }), "{error:?}");
+        (error.to_string(), error.help().join("\n"))
+    }
+
+    #[test]
+    fn a_context_is_taken_by_its_name_and_never_guessed() {
+        let (_folder, source) = folder();
+        let config = source.config("staging").unwrap();
+        assert_eq!(config.cluster_url, "https://127.0.0.1:6443");
+        assert!(!config.default_retry);
+        let (message, help) = error(&source, "stagign");
+        assert_eq!(message, "the kubeconfig has no context `stagign`: did you mean `staging`?");
+        assert!(help.contains("contexts that there are: bad-ca, "), "{help}");
+        assert!(!error(&source, "").0.is_empty());
+    }
+
+    #[test]
+    fn what_a_context_lacks_is_named() {
+        let (_folder, source) = folder();
+        for (context, words) in [
+            ("no-cluster", "names the cluster `gone`"),
+            ("no-user", "names the user `gone`"),
+            ("bad-server", "`not a url` is not a URL"),
+            ("bad-ca", "certificate-authority-data is not base64"),
+            ("bad-pem", "holds no certificate"),
+            ("lost-ca", "missing.crt"),
+        ] {
+            let (message, _) = error(&source, context);
+            assert!(message.contains(words) && message.contains(context), "{message}");
+        }
+    }
+
+    #[test]
+    fn files_of_a_list_may_be_missing_and_a_named_one_may_not() {
+        let (folder, source) = folder();
+        let missing = folder.path().join("missing");
+        let list = KubeconfigSource { files: vec![missing.clone(), source.files[0].clone()], explicit: false, interactive: false };
+        assert!(list.config("staging").is_ok());
+        let none = KubeconfigSource { files: vec![missing.clone()], ..list };
+        assert!(error(&none, "staging").0.contains("no kubeconfig found"));
+        assert!(error(&KubeconfigSource::file(&missing), "staging").0.contains("missing"));
+    }
+
+    #[test]
+    fn the_first_file_that_names_a_thing_wins() {
+        let (folder, source) = folder();
+        let first = folder.path().join("first");
+        let text = "clusters: [{name: one, cluster: {server: \"https://10.0.0.1\"}}]\ncontexts: []\nusers: []\n";
+        std::fs::write(&first, text).unwrap();
+        let list = KubeconfigSource { files: vec![first, source.files[0].clone()], explicit: false, interactive: false };
+        assert_eq!(list.config("staging").unwrap().cluster_url, "https://10.0.0.1");
+    }
+
+    #[test]
+    fn the_private_kubeconfig_has_one_context_and_absolute_paths() {
+        let (folder, source) = folder();
+        let text = source.only("lost-ca").unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for list in ["contexts", "clusters", "users"] {
+            assert_eq!(value[list].as_array().unwrap().len(), 1, "{list}: {value}");
+        }
+        assert_eq!(value["current-context"], "lost-ca");
+        let ca = value["clusters"][0]["cluster"]["certificate-authority"].as_str().unwrap();
+        assert!(Path::new(ca).is_absolute() && Path::new(ca).starts_with(folder.path()), "{ca}");
+        assert!(!text.contains("other"), "{text}");
+        assert!(source.only("nowhere").is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_no_kubeconfig_is_named_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, "users: [{name: me, user: {token: s3cret}}\n").unwrap();
+        let (message, _) = error(&KubeconfigSource::file(&file), "staging");
+        assert!(message.contains("config") && !message.contains("s3cret"), "{message}");
+    }
+
+    #[test]
+    fn an_exec_plugin_that_fails_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let text = KUBECONFIG.replace(
+            "{token: s3cret}",
+            "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./no-such-plugin, interactiveMode: IfAvailable}}",
+        );
+        std::fs::write(&file, text).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let error = super::super::Cluster::connect(runtime.handle(), &KubeconfigSource::file(&file), "staging").unwrap_err();
+        assert!(error.to_string().contains("kube-context `staging`"), "{error}");
+        assert!(error.to_string().contains("no-such-plugin"), "{error}");
+    }
 }
