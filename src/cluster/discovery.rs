@@ -91,12 +91,15 @@ pub(super) struct Discovery {
     served: Mutex<Option<Arc<Served>>>,
 }
 
+/// A kind as it was written, and its group.
+type Named = (String, Option<String>);
+
 /// Every kind in every version; the preferred version of a group comes first.
 #[derive(Default)]
 struct Served {
     resources: Vec<Arc<Resource>>,
     /// What names were found to mean: a verify asks for the same ones again and again.
-    named: Mutex<BTreeMap<(String, Option<String>), Arc<Resource>>>,
+    named: Mutex<BTreeMap<Named, Arc<Resource>>>,
 }
 
 impl Discovery {

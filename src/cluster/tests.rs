@@ -16,7 +16,7 @@ fn config_map() -> serde_json::Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "web" }, "data": {} })
 }
 
-/// Applies a ConfigMap to a server that answers this.
+/// Applies a config map to a server that answers this.
 fn applied(reply: fn() -> Reply) -> ClusterError {
     let scripted = Scripted::new(move |asked| (asked.method == "PATCH").then(reply));
     scripted.cluster.apply(&config_map(), &ApplyOptions::default(), &patience()).unwrap_err()

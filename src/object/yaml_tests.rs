@@ -116,7 +116,7 @@ fn an_alias_bomb_is_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let alias = format!("*a{}, ", i - 1).repeat(10);
-        text.push_str(&format!("a{i}: &a{i} [{alias}]\n"));
+        text = format!("{text}a{i}: &a{i} [{alias}]\n");
     }
     assert!(documents(&text, "a.yaml").is_err());
     let deep = "[".repeat(100_000);

@@ -1,5 +1,7 @@
 //! The client and the read set of a verify, against a real API server.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 use std::{
     sync::mpsc,
     time::{Duration, Instant},

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::cluster::scripted::{Asked, Reply, Scripted, ok, status};
 
-/// ConfigMaps in `web` that tests put there, with the open watches.
+/// Config maps in `web` that tests put there, with the open watches.
 #[derive(Default)]
 struct Store {
     items: Mutex<BTreeMap<String, Value>>,
@@ -93,7 +93,7 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    /// One evaluation that reads these ConfigMaps; their values.
+    /// One evaluation that reads these config maps; their values.
     fn read(&self, names: &[&str]) -> Vec<Option<String>> {
         self.watches.begin();
         let read = names.iter().map(|name| self.get(name).unwrap()).collect();

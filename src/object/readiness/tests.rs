@@ -396,7 +396,7 @@ fn a_route() {
         (parents(&[old]), InProgress, "older generation"),
         (parents(&[parent("gw", &[yes, resolved])]), Current, "accepted"),
         (parents(&[parent("gw", &[no]), parent("gw", &[yes, resolved])]), Current, "accepted"),
-        (parents(&[section.clone()]), Current, "accepted"),
+        (parents(std::slice::from_ref(&section)), Current, "accepted"),
     ];
     table("gateway.networking.k8s.io/v1", "HTTPRoute", &json!({ "parentRefs": [{ "name": "gw" }] }), &rows);
     table("gateway.networking.k8s.io/v1", "GRPCRoute", &json!({ "parentRefs": [{ "name": "gw" }] }), &rows);
