@@ -199,7 +199,8 @@ impl Cluster {
     /// `NotServed` with the nearest real kinds, `Ambiguous`, `Scope`, or what the server says.
     pub fn resolve(&self, reference: &ObjectRef, patience: &Patience) -> Result<Arc<Resource>, ClusterError> {
         // what is known needs no trip to the runtime
-        let known = self.inner.discovery.cached().map(|served| served.find(&reference.kind, reference.group.as_deref()));
+        let known =
+            self.inner.discovery.cached().map(|served| served.find(&reference.kind, reference.group.as_deref()));
         if let Some(Ok(resource)) = known {
             resource.check_scope(reference.namespace.as_deref(), &reference.name)?;
             return Ok(resource);

@@ -311,7 +311,11 @@ contexts:
     fn files_of_a_list_may_be_missing_and_a_named_one_may_not() {
         let (folder, source) = folder();
         let missing = folder.path().join("missing");
-        let list = KubeconfigSource { files: vec![missing.clone(), source.files[0].clone()], explicit: false, interactive: false };
+        let list = KubeconfigSource {
+            files: vec![missing.clone(), source.files[0].clone()],
+            explicit: false,
+            interactive: false,
+        };
         assert!(list.config("staging").is_ok());
         let none = KubeconfigSource { files: vec![missing.clone()], ..list };
         assert!(error(&none, "staging").0.contains("no kubeconfig found"));
@@ -324,7 +328,8 @@ contexts:
         let first = folder.path().join("first");
         let text = "clusters: [{name: one, cluster: {server: \"https://10.0.0.1\"}}]\ncontexts: []\nusers: []\n";
         std::fs::write(&first, text).unwrap();
-        let list = KubeconfigSource { files: vec![first, source.files[0].clone()], explicit: false, interactive: false };
+        let list =
+            KubeconfigSource { files: vec![first, source.files[0].clone()], explicit: false, interactive: false };
         assert_eq!(list.config("staging").unwrap().cluster_url, "https://10.0.0.1");
     }
 
@@ -362,7 +367,8 @@ contexts:
         );
         std::fs::write(&file, text).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let error = super::super::Cluster::connect(runtime.handle(), &KubeconfigSource::file(&file), "staging").unwrap_err();
+        let error =
+            super::super::Cluster::connect(runtime.handle(), &KubeconfigSource::file(&file), "staging").unwrap_err();
         assert!(error.to_string().contains("kube-context `staging`"), "{error}");
         assert!(error.to_string().contains("no-such-plugin"), "{error}");
     }

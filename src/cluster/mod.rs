@@ -71,7 +71,8 @@ impl Cluster {
         let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
         // the client's buffer is a task of the runtime
         let _entered = handle.enter();
-        let client = kube::Client::try_from(config).map_err(|error| kubeconfig::unusable(kube_context, plugin.as_deref(), &error))?;
+        let client = kube::Client::try_from(config)
+            .map_err(|error| kubeconfig::unusable(kube_context, plugin.as_deref(), &error))?;
         Ok(Self::of(handle, client, server, ca))
     }
 
