@@ -82,6 +82,8 @@ pub struct Declared {
     pub plan: Plan,
     /// What cannot stand: a plan with errors among them is not run.
     pub findings: Vec<Finding>,
+    /// Whether the script ran to its end: the plan is whole.
+    pub complete: bool,
     /// What the script printed while declaring.
     pub printed: Vec<(Place, String)>,
     /// What is written in the scripts, for check.
@@ -141,6 +143,7 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
     Declared {
         plan,
         findings,
+        complete,
         printed,
         facts,
         inner: Arc::new(Inner { engine, library, closures: draft.closures, program: OnceLock::new() }),
@@ -290,7 +293,9 @@ fn bounded<T>(
         return Err(if error.place.is_some() { error } else { error.at(closure.place.clone()) });
     }
     result.map_err(|error| {
-        let error = hints::explain(&error, &closure.place.file, engine, library);
+        let mut error = hints::explain(&error, &closure.place.file, engine, library);
+        // the closure itself is not a call that led there
+        error.trail.retain(|place| *place != closure.place);
         if error.place.is_some() { error } else { error.at(closure.place.clone()) }
     })
 }

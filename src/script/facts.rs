@@ -78,6 +78,17 @@ pub struct Facts {
     pub paths: Vec<String>,
 }
 
+impl Facts {
+    /// What the module of a call defines: a native module, or one that the call's own file imports.
+    pub fn functions_of(&self, site: &Site) -> Option<&BTreeMap<String, BTreeSet<usize>>> {
+        let import = self.imports.iter().find(|it| it.place.file == site.place.file && it.alias == site.module);
+        match import {
+            Some(import) => self.exports.get(import.path.as_ref()?),
+            None => self.names.modules.get(&site.module),
+        }
+    }
+}
+
 /// Reads all scripts that were loaded.
 pub(super) fn gather(names: &Names, library: &Library, closures: &BTreeMap<Body, Closure>) -> Facts {
     let mut facts = Facts { names: names.clone(), paths: library.sources().paths(), ..Facts::default() };

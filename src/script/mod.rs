@@ -30,6 +30,7 @@ mod value;
 mod walk;
 
 pub use call::{Before, Call, Mode, Outputs};
+pub(crate) use declare::arguments;
 pub use declare::{Answer, Discover};
 pub use declared::{Declared, Secrets, Setting, declare};
 pub use error::{ErrorKind, ScriptError};

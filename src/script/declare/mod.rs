@@ -19,6 +19,7 @@ use rhai::{FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 
 pub use discover::{Answer, Discover};
 pub(super) use draft::Declaring;
+pub(crate) use scene::arguments;
 pub(super) use scene::{DeclarationTag, Scene};
 pub(super) use step::StepHandle;
 

@@ -154,7 +154,7 @@ fn allowed(scene: &Scene, name: &str, value: &Value, one_of: &[Value], pattern: 
 /// Offline a plan can be read without it; bound to a context it cannot run.
 fn missing(scene: &Scene, name: &str) {
     let message = format!("param `{name}` has no value");
-    let bound = scene.declaring.setting.context.is_some();
+    let bound = scene.declaring.setting.discover.is_some();
     let finding =
         if bound { Finding::error("missing-param", message) } else { Finding::warning("missing-param", message) };
     let finding = finding.at(scene.place.clone()).help(format!("give it with `-p {name}=…`, or a `default`"));

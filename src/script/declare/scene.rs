@@ -157,7 +157,7 @@ impl Drop for FindingAt<'_, '_> {
 }
 
 /// "no arguments", "1 argument", "2 arguments".
-pub(in crate::script) fn arguments(count: usize) -> String {
+pub(crate) fn arguments(count: usize) -> String {
     match count {
         0 => "no arguments".into(),
         1 => "1 argument".into(),
