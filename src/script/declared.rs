@@ -245,7 +245,7 @@ impl Declared {
         });
         let place = closure.observed(program);
         bounded(engine, library, closure, &call.clone(), || {
-            observe::evaluate(program, engine, || closure.run(engine, call), &place)
+            observe::evaluate(program, engine, || closure.run(engine, call), &place).map_err(unanswerable)
         })
     }
 
@@ -265,6 +265,23 @@ impl fmt::Debug for Declared {
             .field("plan", &self.plan.title)
             .field("findings", &self.findings)
             .finish_non_exhaustive()
+    }
+}
+
+/// What an evaluation says about its own assertion (mixed types, no bool) is told apart from a script's `throw`.
+fn unanswerable(error: Box<EvalAltResult>) -> Box<EvalAltResult> {
+    match *error {
+        EvalAltResult::ErrorInFunctionCall(name, file, inner, position) if name == "verify" => {
+            let inner = match *inner {
+                EvalAltResult::ErrorRuntime(text, at) if text.is_string() => {
+                    let error = ScriptError::new(ErrorKind::Result, text.to_string());
+                    EvalAltResult::ErrorRuntime(Dynamic::from(error), at)
+                }
+                inner => inner,
+            };
+            EvalAltResult::ErrorInFunctionCall(name, file, inner.into(), position).into()
+        }
+        error => error.into(),
     }
 }
 

@@ -104,7 +104,7 @@ fn a_declaration_inside_a_closure_is_refused_when_it_runs() {
 #[test]
 fn a_verify_that_does_not_end_in_true_or_false_is_an_error_at_its_place() {
     for (body, found) in
-        [("1", "a whole number"), ("()", "nothing"), ("let ok = true", "nothing"), ("\"true\"", "a text")]
+        [("1", "int"), ("()", "nothing"), ("let ok = true", "nothing"), ("\"true\"", "string")]
     {
         let declared = sound(&format!("plan(\"p\");\nstep(\"s\").verify(\"v\", || {{ {body} }});"));
         let error = verify(&declared, "steps/s").unwrap_err();
@@ -115,4 +115,27 @@ fn a_verify_that_does_not_end_in_true_or_false_is_an_error_at_its_place() {
     assert!(
         verify(&sound("plan(\"p\"); step(\"s\").verify(\"v\", || { 1 == 1; });"), "steps/s").unwrap().verdict.holds()
     );
+}
+
+#[test]
+fn a_comparison_of_mixed_types_is_an_error_and_not_a_verdict() {
+    for body in ["1 != \"0\"", "try { 1 == \"1\" } catch { } true", "[1, \"a\"] == [\"1\", \"a\"]"] {
+        let declared = sound(&format!("plan(\"p\");\nstep(\"s\").verify(\"v\", || {{ {body} }});"));
+        let error = verify(&declared, "steps/s").expect_err(body);
+        assert_eq!((error.kind, error.place.as_ref().map(|place| place.line)), (ErrorKind::Result, Some(2)), "{error}");
+    }
+    // whole numbers and others compare by value
+    assert!(verify(&sound("plan(\"p\"); step(\"s\").verify(\"v\", || 1 == 1.0);"), "steps/s").unwrap().verdict.holds());
+}
+
+#[test]
+fn a_missing_field_is_not_yet_and_names_its_path() {
+    let declared = sound("plan(\"p\"); step(\"s\").change(|| 1).verify(\"v\", || output().status.phase != \"Pending\");");
+    let body = Body::Verify(step("steps/s"), 0);
+    let mut call = Call::new(body.clone());
+    call.output = Some(json!({"status": {"phse": "Active"}}));
+    let evaluation = declared.evaluate(&body, call).unwrap();
+    assert_eq!(evaluation.verdict, crate::model::Verdict::NotYet);
+    let words = serde_json::to_string(&evaluation).unwrap();
+    assert!(words.contains("status.phase") && words.contains("phse"), "{words}");
 }

@@ -204,13 +204,11 @@ fn an_output_read_while_declaring() {
 #[test]
 fn a_verify_that_is_not_a_bool() {
     insta::assert_snapshot!(failing("plan(\"p\");\nstep(\"s\").verify(\"v\", || \"Active\");"), @r#"
-    error[wrong-result]: it ends in a text, and has to end in true or false
+    error[wrong-result]: an assertion gives true or false; this one gave a value of type string: end it with a comparison
      --> p.rhai:2:23
       |
     2 | step("s").verify("v", || "Active");
       |                       ^^
-      |
-      = help: compare it with what it should be: `… == "Active"`
     "#);
 }
 
