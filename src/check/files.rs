@@ -19,8 +19,8 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
         if !(takes_file || handed_on) || path.contains('\n') || is_there(facts, path) {
             continue;
         }
-        let finding =
-            Finding::error("missing-file", format!("there is no file `{path}` beside the playbook")).at(site.place.clone());
+        let finding = Finding::error("missing-file", format!("there is no file `{path}` beside the playbook"))
+            .at(site.place.clone());
         found.push(match suggest::nearest(path, facts.paths.iter().map(String::as_str)) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help("paths are read from the playbook's folder on"),
@@ -30,7 +30,5 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
 
 fn is_there(facts: &Facts, path: &str) -> bool {
     let path = path.trim_start_matches("./").trim_end_matches('/');
-    facts.paths.iter().any(|known| {
-        known == path || known.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
-    })
+    facts.paths.iter().any(|known| known == path || known.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
 }

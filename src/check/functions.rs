@@ -21,8 +21,7 @@ fn plain(facts: &Facts, site: &Site, found: &mut Vec<Finding>) {
         return;
     }
     let what = if site.method { "method" } else { "function" };
-    let finding =
-        Finding::error("unknown-function", format!("there is no {what} `{name}`")).at(site.place.clone());
+    let finding = Finding::error("unknown-function", format!("there is no {what} `{name}`")).at(site.place.clone());
     let module = facts.names.modules.iter().find(|(_, functions)| functions.contains_key(name));
     found.push(match (module, suggest::nearest(name, facts.names.written())) {
         (Some((module, _)), _) if !site.method => finding.help(format!("did you mean `{module}::{name}`?")),
@@ -52,8 +51,8 @@ fn qualified(facts: &Facts, site: &Site, found: &mut Vec<Finding>) {
         return;
     };
     if !functions.contains_key(name) {
-        let finding =
-            Finding::error("unknown-function", format!("there is no function `{module}::{name}`")).at(site.place.clone());
+        let finding = Finding::error("unknown-function", format!("there is no function `{module}::{name}`"))
+            .at(site.place.clone());
         found.push(match suggest::nearest(name, functions.keys().map(String::as_str)) {
             Some(near) => finding.help(format!("did you mean `{module}::{near}`?")),
             None => finding.help(format!("`{module}` has {}", suggest::list(functions.keys()))),

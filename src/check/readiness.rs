@@ -11,7 +11,9 @@ pub fn readiness(plan: &Plan) -> Vec<Finding> {
             found.later("no-goal", format!("phase \"{}\" has no goal", phase.title), phase.place.as_ref()).help(
                 match phase.place {
                     Some(_) => "add `.goal(\"what is true when it is done\")`".into(),
-                    None => "write `phase(\"title\").goal(\"what is true when it is done\");` before the first step".into(),
+                    None => {
+                        "write `phase(\"title\").goal(\"what is true when it is done\");` before the first step".into()
+                    }
                 },
             );
         }
@@ -34,9 +36,9 @@ pub fn readiness(plan: &Plan) -> Vec<Finding> {
 
 fn objective(plan: &Plan, found: &mut Missing) {
     let Some(place) = &plan.place else {
-        found
-            .now("no-plan", "the playbook declares no plan".into(), None)
-            .help("begin with `plan(\"title\").problem(\"…\").outcome(\"…\").contexts([\"staging\", \"main\"]);`".into());
+        found.now("no-plan", "the playbook declares no plan".into(), None).help(
+            "begin with `plan(\"title\").problem(\"…\").outcome(\"…\").contexts([\"staging\", \"main\"]);`".into(),
+        );
         return;
     };
     if plan.problem.is_none() {

@@ -103,9 +103,7 @@ fn a_declaration_inside_a_closure_is_refused_when_it_runs() {
 
 #[test]
 fn a_verify_that_does_not_end_in_true_or_false_is_an_error_at_its_place() {
-    for (body, found) in
-        [("1", "int"), ("()", "nothing"), ("let ok = true", "nothing"), ("\"true\"", "string")]
-    {
+    for (body, found) in [("1", "int"), ("()", "nothing"), ("let ok = true", "nothing"), ("\"true\"", "string")] {
         let declared = sound(&format!("plan(\"p\");\nstep(\"s\").verify(\"v\", || {{ {body} }});"));
         let error = verify(&declared, "steps/s").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Result);
@@ -130,7 +128,8 @@ fn a_comparison_of_mixed_types_is_an_error_and_not_a_verdict() {
 
 #[test]
 fn a_missing_field_is_not_yet_and_names_its_path() {
-    let declared = sound("plan(\"p\"); step(\"s\").change(|| 1).verify(\"v\", || output().status.phase != \"Pending\");");
+    let declared =
+        sound("plan(\"p\"); step(\"s\").change(|| 1).verify(\"v\", || output().status.phase != \"Pending\");");
     let body = Body::Verify(step("steps/s"), 0);
     let mut call = Call::new(body.clone());
     call.output = Some(json!({"status": {"phse": "Active"}}));
