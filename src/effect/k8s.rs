@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +15,7 @@ use crate::{
     event::{Applied, Before, Outcome},
     model::{Digest, ObjectRef, Place, Read, Touch, Verb},
     object::{self, readiness},
+    redact::Secret,
 };
 
 /// More objects of one kind and namespace than this are read with one list.
@@ -51,7 +53,9 @@ impl Call {
             Some(watching) => watching.watches()?.get(&parsed, &self.patience()),
             None => cluster.get(&parsed, &self.patience()).map(|found| found.map(Arc::new)),
         };
-        found.map_err(|error| self.ran_into(error.into()))
+        let found = found.map_err(|error| self.ran_into(error.into()))?;
+        found.iter().for_each(|object| self.learn(object));
+        Ok(found)
     }
 
     /// All objects of a kind, in a namespace or everywhere, that a selector selects.
@@ -77,7 +81,9 @@ impl Call {
                 .list(kind, namespace, selector, &self.patience())
                 .map(|listed| listed.items.into_iter().map(Arc::new).collect()),
         };
-        found.map_err(|error| self.ran_into(error.into()))
+        let found = found.map_err(|error| self.ran_into(error.into()))?;
+        found.iter().for_each(|object| self.learn(object));
+        Ok(found)
     }
 
     /// Whether an object is ready, or every object of a manifest in the bundle; the reason is of the first that is not.
@@ -238,6 +244,25 @@ impl Call {
         self.allow(native, needs)?;
         let objects = manifest::objects(self, native, &Source::Text(path.into()))?;
         Ok(objects.iter().map(|(object, _)| object::reference(object).to_string()).collect())
+    }
+
+    /// Remembers the values of a Secret that was seen, so that nothing is written with them.
+    pub(super) fn learn(&self, object: &Value) {
+        if object["kind"] != "Secret" {
+            return;
+        }
+        let Some(door) = &self.door else { return };
+        for text in object["data"].as_object().into_iter().flat_map(serde_json::Map::values).filter_map(Value::as_str) {
+            door.parts.scrubber.learn(&Secret::new(text));
+            if let Ok(bytes) = BASE64_STANDARD.decode(text) {
+                door.parts.scrubber.learn_bytes(&bytes);
+            }
+        }
+        for text in object["stringData"].as_object().into_iter().flat_map(serde_json::Map::values) {
+            if let Some(text) = text.as_str() {
+                door.parts.scrubber.learn(&Secret::new(text));
+            }
+        }
     }
 
     fn ledger(&self, native: &str) -> Result<&super::Ledger, EffectError> {

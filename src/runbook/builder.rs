@@ -7,6 +7,7 @@ use std::{
 use super::{Error, ErrorKind, Runbook};
 use crate::{
     cluster::KubeconfigSource,
+    effect::Module,
     event::{Clock, Gates, Lock, Store, WallClock},
     journal::{FileLock, FileStore},
     model::{Digest, GateClass, RunId},
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub environment: Vec<(OsString, OsString)>,
     pub account: Option<String>,
     pub host: String,
+    pub modules: Vec<Module>,
     runtime: OnceLock<Result<tokio::runtime::Runtime, String>>,
     sandboxes: Mutex<Vec<(PathBuf, Weak<Sandbox>)>>,
 }
@@ -116,6 +118,7 @@ pub struct Builder {
     environment: Vec<(OsString, OsString)>,
     account: Option<String>,
     host: Option<String>,
+    modules: Vec<Module>,
 }
 
 impl Builder {
@@ -190,6 +193,13 @@ impl Builder {
         self
     }
 
+    /// Adds natives: functions of the program over JSON values, called from scripts as `name::function(…)`.
+    #[must_use]
+    pub fn module(mut self, module: Module) -> Self {
+        self.modules.push(module);
+        self
+    }
+
     /// Nothing is contacted and no thread started before there is work.
     ///
     /// # Errors
@@ -214,6 +224,7 @@ impl Builder {
             environment: self.environment,
             account: self.account,
             host: self.host.unwrap_or_default(),
+            modules: self.modules,
             runtime: OnceLock::new(),
             sandboxes: Mutex::default(),
         };

@@ -1,7 +1,7 @@
 //! How a context of `runbook.toml` becomes a door, and how a playbook is declared on it.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,9 +16,10 @@ use crate::{
     http::Http,
     model::Target,
     process::{
-        PrivateKubeconfig,
+        self, Command, Environment, Hooks, PrivateKubeconfig, Reachable,
         rules::{self, ToolDecl},
     },
+    redact::Secret,
     run::{self, Connect, Connected, Ended},
     script::{self, Declared, Discover, Setting, SourceError, Sources},
 };
@@ -99,7 +100,14 @@ impl Way {
         config.tools.iter().map(|(name, rules)| (name.clone(), decl(rules))).collect()
     }
 
-    fn setting(&self, target: Target, settings: &Settings, started: Timestamp, cancel: &Cancel) -> Setting {
+    fn setting(
+        &self,
+        target: Target,
+        settings: &Settings,
+        started: Timestamp,
+        cancel: &Cancel,
+        bound: bool,
+    ) -> Setting {
         let mut setting = Setting {
             context: Some(target),
             params: settings.params.clone(),
@@ -114,6 +122,16 @@ impl Way {
         }
         let cancel = cancel.clone();
         setting.cancelled = Some(Arc::new(move || cancel.is_cancelled()));
+        setting.modules.clone_from(&self.inner.modules);
+        let (inner, root) = (self.inner.clone(), self.bundle.root().to_path_buf());
+        // a plan needs no secret before it is bound
+        setting.secrets = bound.then(|| -> script::Secrets {
+            Arc::new(move |param| {
+                let secret = read_secret(&inner, &root, &param.from)?;
+                inner.scrubber.learn(&secret);
+                Ok(secret)
+            })
+        });
         setting
     }
 }
@@ -197,7 +215,7 @@ impl Connect for Way {
             tier: self.context.clone(),
             sandbox: false,
         });
-        let mut setting = self.setting(target.clone(), settings, started, cancel);
+        let mut setting = self.setting(target.clone(), settings, started, cancel, discover.is_some());
         setting.discover = discover;
         let sources: Arc<dyn Sources> = Arc::new(Frozen(self.bundle.clone()));
         let mut declared = script::declare(&sources, &setting);
@@ -207,6 +225,40 @@ impl Connect for Way {
         declared
     }
 }
+
+/// Reads a secret from where it is declared to come from: `env NAME`, `file PATH`.
+fn read_secret(inner: &Inner, root: &Path, from: &str) -> Result<Secret, String> {
+    match from.split_once(' ') {
+        Some(("env", name)) => {
+            let value = inner.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+            let value = value.ok_or_else(|| format!("the environment has no {name}"))?;
+            value.to_str().map(Secret::new).ok_or_else(|| format!("{name} is not text"))
+        }
+        Some(("file", path)) => {
+            let path = root.join(path);
+            let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            // the line end belongs to the editor, not to the secret
+            Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+        }
+        Some(("cmd", line)) => {
+            let argv: Vec<String> = line.split_whitespace().map(Into::into).collect();
+            let env = Environment::new(inner.environment.iter().cloned(), &[], &Reachable::default());
+            let mut command = Command::new(&argv, env.variables());
+            command.timeout = Some(SECRET);
+            let mut hooks =
+                Hooks { on_start: &mut |_| Ok(()), on_line: None, filter: &|text| text.to_string(), on_cancel: None };
+            let finished = process::run(&command, &mut hooks).map_err(|error| error.to_string())?;
+            if !finished.ended.is_success() {
+                return Err(format!("`{line}` did not end with status 0"));
+            }
+            Ok(Secret::new(finished.stdout.trim_end_matches(['\r', '\n'])))
+        }
+        _ => Err(format!("`{from}` is not a place that secrets are read from: use env, file or cmd")),
+    }
+}
+
+/// How long a command that gives a secret may take: some ask for a touch.
+const SECRET: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn unseen(what: &str) -> EffectError {
     EffectError::new(Sort::Unseen, format!("{what} is not known in a trial"))
