@@ -15,7 +15,9 @@ use std::{
 pub use builder::Builder;
 pub use error::{Error, ErrorKind};
 pub use handle::{Events, Run};
-pub use playbook::{Order, Playbook};
+pub use playbook::{Order, Playbook, params_file};
+
+pub use crate::run::Ended;
 
 use builder::Inner;
 

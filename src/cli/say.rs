@@ -8,8 +8,7 @@ use std::{
 use super::global;
 use crate::{
     model::{self, Finding, Severity},
-    run::Ended,
-    runbook::{Error, Playbook},
+    runbook::{Ended, Error, Playbook},
 };
 
 /// Writes a result to stdout. A reader that went away is no error.

@@ -15,7 +15,10 @@ mod trial;
 mod watching;
 mod web;
 
-pub use crate::cluster::Woken;
+pub use crate::{
+    cluster::{Selector, Woken},
+    event::Cancel,
+};
 pub use call::{Call, Trouble};
 pub use cmd::{CommandAnswer, end_child};
 pub use door::{Door, DoorParts, HostRule};

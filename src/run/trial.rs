@@ -8,7 +8,7 @@ use std::{
 use crate::{
     effect::{Call, Door, EffectError, Mode, Sort, Trial},
     event::{Cancel, Clock},
-    model::{Body, Doing, Finding, StepId, WayBack},
+    model::{Body, Doing, Finding, StepId},
     script::Declared,
 };
 
@@ -49,20 +49,6 @@ pub fn rehearse(declared: &mut Declared, door: &Arc<Door>, cancel: &Cancel, cloc
         }
         let touches = trial.take_touches();
         if let Some(step) = declared.plan.step_mut(&id) {
-            if step.way_back == WayBack::Automatic {
-                for touch in touches.iter().filter(|touch| !touch.way_back) {
-                    let why = touch.remark.as_deref().unwrap_or("what it changes cannot be put back by itself");
-                    findings.push(
-                        Finding::error(
-                            "way-back",
-                            format!("step \"{}\" has no way back for {}: {why}", step.title, touch.target),
-                        )
-                        .at(step.place.clone())
-                        .of_step(&id)
-                        .help(".undo(|| …) says how it is taken back, .irreversible(\"reason\") that it is not"),
-                    );
-                }
-            }
             step.trial = touches;
             step.partly_known = partly;
         }

@@ -36,7 +36,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// The one lazy runtime, with one worker; never the caller's.
-    pub fn runtime(&self) -> Result<tokio::runtime::Handle, String> {
+    pub(crate) fn runtime(&self) -> Result<tokio::runtime::Handle, String> {
         let made = self.runtime.get_or_init(|| {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{Error, ErrorKind, builder::Inner};
 use crate::{
     bundle::{self, Bundle, Config},
+    check,
     cluster::Cluster,
     effect::{Door, DoorParts, EffectError, HostRule, Sort},
     event::{Cancel, Settings},
@@ -222,6 +223,8 @@ impl Connect for Way {
         let door = self.closed_door(&target);
         let trial = run::rehearse(&mut declared, &door, cancel, self.inner.clock.as_ref());
         declared.findings.extend(trial);
+        let checked = check::check(&declared);
+        declared.findings.extend(checked);
         declared
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt,
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -113,7 +114,7 @@ impl Playbook {
     }
 
     /// The plan as declared offline for a context.
-    pub fn plan_for(&self, context: &str, params: std::collections::BTreeMap<String, Value>) -> (Plan, Vec<Finding>) {
+    pub fn plan_for(&self, context: &str, params: BTreeMap<String, Value>) -> (Plan, Vec<Finding>) {
         let settings = Settings { params, ..Settings::default() };
         let declared = self.way(context).declare(None, &settings, self.inner.clock.now(), &Cancel::new());
         (declared.plan, declared.findings)
@@ -239,6 +240,23 @@ fn refuse_changed(run: &RunId, bundle: &Bundle, origin: &Path) -> Result<(), Err
         error = error.hint(format!("{}: {:?}{diff}", change.path, change.kind).to_lowercase());
     }
     Err(error.hint(format!("put it back as it was, or give the run up: runbook abandon {run} --reason \"…\"")))
+}
+
+/// Parameters from a YAML file: a map of names and values.
+///
+/// # Errors
+/// A file that cannot be read, or is no such map.
+pub fn params_file(path: &Path) -> Result<BTreeMap<String, Value>, Error> {
+    let name = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Usage, format!("{name}: {error}")))?;
+    let documents = crate::object::yaml::documents(&text, &name)
+        .map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
+    match documents.into_iter().next().map(|document| document.value) {
+        Some(Value::Object(map)) => Ok(map.into_iter().collect()),
+        None => Ok(BTreeMap::new()),
+        Some(_) => Err(Error::new(ErrorKind::Usage, format!("{name}: parameters are a map of names and values"))),
+    }
 }
 
 /// A run that is about to be started.

@@ -7,7 +7,7 @@ use crate::{
     event::Line,
     model::{ExitCode, GateClass},
     report::Progress,
-    runbook::{Error, ErrorKind, Order},
+    runbook::{Error, ErrorKind, Order, params_file},
 };
 
 /// Runs a playbook on one named context, stopping at every stop-gate.
@@ -106,16 +106,7 @@ impl Params {
     pub fn read(&self) -> Result<BTreeMap<String, Value>, Error> {
         let mut params = BTreeMap::new();
         if let Some(path) = &self.params {
-            let unreadable =
-                |error: &dyn std::fmt::Display| Error::new(ErrorKind::Usage, format!("{}: {error}", path.display()));
-            let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-            let documents = crate::object::yaml::documents(&text, &path.display().to_string())
-                .map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
-            match documents.into_iter().next().map(|document| document.value) {
-                Some(Value::Object(map)) => params.extend(map),
-                None => {}
-                Some(_) => return Err(unreadable(&"parameters are a map of names and values")),
-            }
+            params.extend(params_file(path)?);
         }
         for param in &self.param {
             let Some((name, value)) = param.split_once('=') else {

@@ -10,8 +10,7 @@ use super::{
     world::{World, raise},
 };
 use crate::{
-    cluster::Selector,
-    effect::{Mode, Source},
+    effect::{Mode, Selector, Source},
     script::observe::{self, Obj, missing_object},
 };
 

@@ -9,8 +9,7 @@ use super::{
     world::{World, raise, refused},
 };
 use crate::{
-    effect::{self, Function, Mode},
-    event::Cancel,
+    effect::{self, Cancel, Function, Mode},
     script::{engine::here, observe},
 };
 
