@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::{Failure, FailureKind, VerifyResult};
 use crate::model::{
     Observation,
@@ -60,7 +62,7 @@ impl VerifyResult {
             elapsed(self.took.duration())
         );
         if self.flaps > 0 {
-            head.push_str(&format!(", {}", count(self.flaps as usize, "flap")));
+            let _ = write!(head, ", {}", count(self.flaps as usize, "flap"));
         }
         if self.held_before {
             head.push_str(", held before the change (evidence of nothing)");

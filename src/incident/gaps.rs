@@ -87,7 +87,7 @@ pub fn suggestions(incident: &Incident) -> Vec<String> {
         let text = one_line(&assumed.text);
         match (assumed.probe, assumed.verdict) {
             (false, _) => {
-                out.push(format!("give the assumption a probe: assume(\"{text}\", \"{}\", || …)", assumed.confidence))
+                out.push(format!("give the assumption a probe: assume(\"{text}\", \"{}\", || …)", assumed.confidence));
             }
             (true, Some(verdict)) if !verdict.holds() => {
                 out.push(format!("turn the probe of \"{text}\" into a precheck of the steps that rest on it"));

@@ -1,5 +1,7 @@
 //! The last words of a process: how it ended, what its exit code means, where the record is, what to type next.
 
+use std::fmt::Write as _;
+
 use super::follow::{Follow, How};
 use crate::{
     event::Closed,
@@ -83,14 +85,14 @@ fn steps(follow: &Follow) -> String {
         None => format!("{} verified", count(follow.done.len(), "step")),
     };
     if follow.skipped > 0 {
-        text.push_str(&format!(" ({} without a change)", follow.skipped));
+        let _ = write!(text, " ({} without a change)", follow.skipped);
     }
     if !failed.is_empty() {
-        text.push_str(&format!(", {} failed", failed.len()));
+        let _ = write!(text, ", {} failed", failed.len());
     }
     let rest = follow.total().unwrap_or(0).saturating_sub(follow.done.len() + failed.len());
     if rest > 0 {
-        text.push_str(&format!(", {rest} not reached"));
+        let _ = write!(text, ", {rest} not reached");
     }
     text
 }

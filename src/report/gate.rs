@@ -1,5 +1,7 @@
 //! A gate as it is shown wherever it is decided: question, evidence, what comes next, what opens it.
 
+use std::fmt::Write as _;
+
 use super::{follow::brief, words::shown};
 use crate::model::{
     Digest, Fact, GateCard, GateClass,
@@ -59,10 +61,10 @@ fn facts(facts: &[Fact], out: &mut Vec<String>) {
                 let mut line = format!("  {:<10} {}: {}", verdict.words(), one_line(step), one_line(text));
                 let brief = brief(*verdict, observations, None);
                 if !verdict.holds() && !brief.is_empty() {
-                    line.push_str(&format!(" ({brief})"));
+                    let _ = write!(line, " ({brief})");
                 }
                 if *flaps > 0 {
-                    line.push_str(&format!(" [{} on the way]", count(*flaps as usize, "flap")));
+                    let _ = write!(line, " [{} on the way]", count(*flaps as usize, "flap"));
                 }
                 if *held_before {
                     line.push_str(" [held before the change: evidence of nothing]");

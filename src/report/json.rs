@@ -32,7 +32,7 @@ mod tests {
         let (mut out, story) = (Vec::new(), fixture::done());
         let mut view = Json::new(&mut out);
         story.lines.iter().for_each(|line| view.line(line));
-        let journal: String = story.lines.iter().map(|line| format!("{}\n", line.text)).collect();
-        assert_eq!(String::from_utf8(out).unwrap(), journal);
+        let journal: Vec<&str> = story.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(String::from_utf8(out).unwrap(), journal.join("\n") + "\n");
     }
 }

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
@@ -138,7 +140,7 @@ pub fn runs(rows: &[Row], zone: &TimeZone, width: usize) -> String {
         // a command is only of use whole
         if let Some(next) = row.next.as_ref().filter(|_| !["done", "undone", "abandoned"].contains(&row.state.as_str()))
         {
-            out.push_str(&format!("  {next}\n"));
+            let _ = writeln!(out, "  {next}");
         }
     }
     out

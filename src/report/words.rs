@@ -1,5 +1,7 @@
 //! A line of the journal in words: one or a few short entries, the same for every view.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{
@@ -85,7 +87,7 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         Event::Resumed { skip, redo, ask, .. } => {
             let mut text = format!("goes on; {} done before", count(skip.len(), "step"));
             if !redo.is_empty() {
-                text.push_str(&format!(", again: {}", ids(redo)));
+                let _ = write!(text, ", again: {}", ids(redo));
             }
             let mut out = vec![entry(Mark::News, "run", text)];
             out.extend(ask.iter().map(|ask| entry(Mark::News, "run", format!("to decide: {ask}"))));
@@ -318,11 +320,13 @@ fn remarks(results: &[VerifyResult]) -> String {
     let mut text = String::new();
     match flaps(results) {
         0 => {}
-        n => text.push_str(&format!(", {} on the way", count(n as usize, "flap"))),
+        n => {
+            let _ = write!(text, ", {} on the way", count(n as usize, "flap"));
+        }
     }
     let before = results.iter().filter(|result| result.held_before).count();
     if before > 0 {
-        text.push_str(&format!(", {before} of {} held before", verifies(results.len())));
+        let _ = write!(text, ", {before} of {} held before", verifies(results.len()));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! The checklist: ticked by what the tool saw, not by boxes that someone filled in.
 
+use std::fmt::Write as _;
+
 use super::section;
 use crate::model::{Finding, Plan, Question, text::count};
 
@@ -68,7 +70,7 @@ fn explored(plan: &Plan) -> (bool, String) {
         count(checks, "precheck")
     );
     if asked > 0 {
-        why.push_str(&format!("; {asked} answered by the context"));
+        let _ = write!(why, "; {asked} answered by the context");
     }
     (seen, why)
 }
@@ -106,7 +108,7 @@ fn steps(plan: &Plan) -> (bool, String) {
     let largest = plan.steps().map(|step| step.trial.len()).max().unwrap_or(0);
     let mut why = format!("{verified} of {} verified", count(all, "step"));
     if largest > 0 {
-        why.push_str(&format!(", at most {} touched by one", count(largest, "object")));
+        let _ = write!(why, ", at most {} touched by one", count(largest, "object"));
     }
     (all > 0 && verified == all, why)
 }

@@ -3,6 +3,8 @@
 mod checklist;
 mod phases;
 
+use std::fmt::Write as _;
+
 use crate::model::{
     Choice, Finding, Kind, Plan, Question, Resolution, Severity, Step, Verify,
     markdown::{code, inline, table},
@@ -162,7 +164,7 @@ fn objective(plan: &Plan, out: &mut Vec<String>) {
 fn asserted(verify: &Verify) -> String {
     let mut text = format!("{} — within {}", inline(&verify.text), verify.within);
     if let Some(stays) = verify.stays {
-        text.push_str(&format!(", then stays so for {stays}"));
+        let _ = write!(text, ", then stays so for {stays}");
     }
     if verify.parks {
         text.push_str(", may be waited for without a process");

@@ -1,5 +1,7 @@
 //! §5: phases, their steps and stop-gates.
 
+use std::fmt::Write as _;
+
 use super::{asserted, section};
 use crate::model::{
     Doing, Gate, Hold, Item, Phase, Plan, Span, Step, Touch, WayBack,
@@ -122,13 +124,13 @@ fn touched(touch: &Touch) -> String {
     let verb = format!("{:?}", touch.verb).to_lowercase();
     let mut text = format!("{verb} {}", code(&touch.target));
     if let Some(file) = &touch.file {
-        text.push_str(&format!(" from {}", code(file)));
+        let _ = write!(text, " from {}", code(file));
     }
     if !touch.way_back {
         text.push_str(", no automatic way back");
     }
     if let Some(remark) = &touch.remark {
-        text.push_str(&format!(" ({})", inline(remark)));
+        let _ = write!(text, " ({})", inline(remark));
     }
     text
 }

@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use console::{Style, measure_text_width, truncate_str};
 use jiff::Timestamp;
@@ -160,11 +160,11 @@ impl Look {
             text.push_str(" sandbox");
         }
         if let Some(started) = follow.started {
-            text.push_str(&format!(" {}", elapsed(between(started, now))));
+            let _ = write!(text, " {}", elapsed(between(started, now)));
         }
-        text.push_str(&format!("  {}", one_line(&follow.title)));
+        let _ = write!(text, "  {}", one_line(&follow.title));
         if let Some((index, title)) = &follow.phase {
-            text.push_str(&format!(", {}. {}", index + 1, one_line(title)));
+            let _ = write!(text, ", {}. {}", index + 1, one_line(title));
         }
         text
     }

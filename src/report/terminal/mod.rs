@@ -32,6 +32,7 @@ use crate::{
 
 const REFRESH: Duration = Duration::from_millis(125);
 
+#[allow(clippy::struct_excessive_bools, reason = "four independent yes-or-no facts about one terminal")]
 struct Screen {
     term: Box<dyn TermLike>,
     region: Region,

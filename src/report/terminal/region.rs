@@ -1,4 +1,4 @@
-use std::io;
+use std::{fmt::Write as _, io};
 
 use console::measure_text_width;
 use indicatif::TermLike;
@@ -28,7 +28,7 @@ impl Region {
         // a terminal that was made narrower has wrapped what stood there
         let rows: usize = self.drawn.iter().map(|(_, columns)| columns.div_ceil(width).max(1)).sum();
         if rows > 0 {
-            out.push_str(&format!("\r\x1b[{rows}A\x1b[J"));
+            let _ = write!(out, "\r\x1b[{rows}A\x1b[J");
         }
         for line in above.iter().chain(live) {
             out.push_str(line);

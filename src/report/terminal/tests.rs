@@ -93,7 +93,9 @@ fn many_verifies_take_eight_lines_and_those_that_do_not_hold_stay() {
 fn a_prompt_has_the_terminal_to_itself() {
     let ((mut view, term), story) = (view(80), waiting_for_a_verify());
     let (last, lines) = story.lines.split_last().unwrap();
-    lines.iter().for_each(|line| view.line(line));
+    for line in lines {
+        view.line(line);
+    }
     assert!(term.contents().contains('▸'));
     let seen = view.suspender().suspend(|| {
         let before = term.contents();
