@@ -158,6 +158,6 @@ mod tests {
         let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
         let served = sandbox.serve().await.expect("it serves");
         println!("\nSERVED {}", served.url());
-        tokio::time::sleep(std::time::Duration::from_secs(900)).await;
+        tokio::time::sleep(std::time::Duration::from_mins(15)).await;
     }
 }

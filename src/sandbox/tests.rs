@@ -1,4 +1,5 @@
 //! The API as a client sees it: every test goes through the service.
+#![allow(clippy::needless_pass_by_value)] // bodies read best where they are sent
 
 mod api;
 mod controlling;

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value)] // data reads best where it is used
+
 use super::super::super::kinds::Registry;
 use super::*;
 use std::sync::Arc;

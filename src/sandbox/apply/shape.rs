@@ -51,8 +51,11 @@ impl Lists {
         let parent = path.len().checked_sub(2).and_then(|place| path.get(place)).copied().unwrap_or_default();
         match (last, parent) {
             ("conditions" | "addresses", "status") => Shape::Keyed(&["type"]),
-            ("containers" | "initContainers" | "ephemeralContainers" | "env" | "secrets", _)
-            | ("volumes" | "resourceClaims" | "webhooks", _)
+            (
+                "containers" | "initContainers" | "ephemeralContainers" | "env" | "secrets" | "volumes" | "resourceClaims"
+                | "webhooks",
+                _,
+            )
             | ("imagePullSecrets", "spec") => Shape::Keyed(&["name"]),
             ("ports", "containers" | "initContainers") => Shape::Keyed(&["containerPort", "protocol"]),
             ("ports", "spec") if self.services => Shape::Keyed(&["port", "protocol"]),

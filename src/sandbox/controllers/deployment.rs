@@ -29,7 +29,7 @@ fn available(object: &Value, yes: bool) -> Value {
 }
 
 /// Counts that are zero are left out, as a server leaves them out.
-fn counted(observed: i64, counts: &[(&str, i64)], conditions: [Value; 2]) -> Value {
+fn counted(observed: i64, counts: &[(&str, i64)], conditions: &[Value; 2]) -> Value {
     let mut status = json!({"observedGeneration": observed, "conditions": conditions});
     for (field, count) in counts.iter().filter(|(_, count)| *count != 0) {
         status[*field] = (*count).into();
@@ -59,7 +59,7 @@ impl Simulated for Deployments {
             ("availableReplicas", serving),
             ("unavailableReplicas", wanted - serving),
         ];
-        Some(counted(meta::generation(object), &counts, conditions))
+        Some(counted(meta::generation(object), &counts, &conditions))
     }
 
     fn settled(&self, _desk: &Desk<'_>, object: &Value, fault: Option<&str>) -> Option<Value> {
@@ -68,7 +68,7 @@ impl Simulated for Deployments {
             let conditions =
                 [available(object, false), progressing(object, "False", "ProgressDeadlineExceeded", message)];
             let counts = [("replicas", wanted), ("updatedReplicas", wanted), ("unavailableReplicas", wanted)];
-            return Some(counted(meta::generation(object), &counts, conditions));
+            return Some(counted(meta::generation(object), &counts, &conditions));
         }
         let message = format!("ReplicaSet for {:?} has successfully progressed.", meta::name(object));
         let conditions = [available(object, true), progressing(object, "True", "NewReplicaSetAvailable", &message)];
@@ -78,6 +78,6 @@ impl Simulated for Deployments {
             ("readyReplicas", wanted),
             ("availableReplicas", wanted),
         ];
-        Some(counted(meta::generation(object), &counts, conditions))
+        Some(counted(meta::generation(object), &counts, &conditions))
     }
 }
