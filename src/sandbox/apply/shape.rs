@@ -52,7 +52,13 @@ impl Lists {
         match (last, parent) {
             ("conditions" | "addresses", "status") => Shape::Keyed(&["type"]),
             (
-                "containers" | "initContainers" | "ephemeralContainers" | "env" | "secrets" | "volumes" | "resourceClaims"
+                "containers"
+                | "initContainers"
+                | "ephemeralContainers"
+                | "env"
+                | "secrets"
+                | "volumes"
+                | "resourceClaims"
                 | "webhooks",
                 _,
             )
