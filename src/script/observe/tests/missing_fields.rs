@@ -126,7 +126,7 @@ fn outside_an_evaluation_a_missing_value_cannot_be_used() {
         "k8s::get(\"no\").a.b == 1",
         "\"x\" + k8s::get(\"no\").a.b",
         "let t = `x${k8s::get(\"no\").a.b}`; t.len()",
-        "for x in k8s::get(\"no\").a.b { }",
+        "for x in k8s::get(\"no\").a.b { print(x); }",
         "k8s::get(\"no\").a.b.all(|x| x == 1)",
         "[1].all(|x| k8s::get(\"no\").a.b)",
         "fn f(x) { x } step(k8s::get(\"no\").a.b)",
