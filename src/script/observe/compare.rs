@@ -21,9 +21,10 @@ pub(super) enum Trouble {
 }
 
 type Answer = Result<bool, Trouble>;
+type Compare = fn(&Dynamic, &Dynamic) -> Answer;
 
 /// The comparisons, by the name they are called by and the one they are shown under.
-const OPERATORS: [(&str, &str, fn(&Dynamic, &Dynamic) -> Answer); 9] = [
+const OPERATORS: [(&str, &str, Compare); 9] = [
     ("==", "==", |a, b| eq(a, b)),
     ("!=", "!=", |a, b| eq(a, b).map(|equal| !equal)),
     ("<", "<", |a, b| Ok(order(a, b)? == Ordering::Less)),
@@ -81,7 +82,7 @@ pub(super) fn register(engine: &mut Engine) {
 fn compare(
     ctx: &NativeCallContext,
     operator: &Arc<str>,
-    answer: fn(&Dynamic, &Dynamic) -> Answer,
+    answer: Compare,
     left: &Dynamic,
     right: &Dynamic,
 ) -> Result<bool, Box<EvalAltResult>> {

@@ -2,6 +2,7 @@
 //! that a path does not exist.
 
 use std::any::TypeId;
+use std::fmt::Write as _;
 
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, NativeCallContext, Position};
 
@@ -74,7 +75,7 @@ impl Differences<'_> {
                         nearest = Some(own);
                     }
                 }
-                path.push_str(&format!("[{i}]"));
+                let _ = write!(path, "[{i}]");
                 match nearest {
                     Some(nearest) if nearest.compared != nearest.found.len() || nearest.found.is_empty() => {
                         self.compared += nearest.compared;
@@ -124,8 +125,10 @@ impl Differences<'_> {
     }
 }
 
+type Getter<'v> = Box<dyn Fn(&str) -> Dynamic + 'v>;
+
 /// How to read the fields of an object or a map.
-fn getter(value: &Dynamic) -> Option<Box<dyn Fn(&str) -> Dynamic + '_>> {
+fn getter(value: &Dynamic) -> Option<Getter<'_>> {
     if let Some(object) = value.read_lock::<Obj>() {
         return Some(Box::new(move |key| object.field(key)));
     }

@@ -34,7 +34,7 @@ impl Explain<'_> {
         }
         let remaining = top_level(self.made, 0, self.made.len());
         let compared = remaining.into_iter().filter(|k| !self.made[*k].is_property());
-        compared.take(MOST).map(|k| self.record(k, true)).collect()
+        compared.take(MOST_INNER).map(|k| self.record(k, true)).collect()
     }
 
     fn leaf(&self, leaf: &Leaf) -> Observation {

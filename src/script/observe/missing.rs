@@ -160,6 +160,7 @@ fn used(what: &Missing, position: Position) -> Result<(), Box<EvalAltResult>> {
 }
 
 /// The error of using a missing value where nothing waits for it to appear.
+#[expect(clippy::unnecessary_box_returns, reason = "the form in which Rhai takes errors")]
 pub(super) fn outside(what: &Missing, position: Position) -> Box<EvalAltResult> {
     let text = format!("{}: give it a default with `?? …`, or compare it with `()`", what.text());
     EvalAltResult::ErrorRuntime(text.into(), position).into()

@@ -1,6 +1,7 @@
 //! `Object`: a read-only JSON object as scripts see it. It knows the object it is part of and its path in it.
 
 use std::any::TypeId;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
@@ -49,7 +50,9 @@ impl Obj {
         for step in &self.at {
             match step {
                 Step::Key(key) => push_key(&mut path, key),
-                Step::Index(index) => path.push_str(&format!("[{index}]")),
+                Step::Index(index) => {
+                    let _ = write!(path, "[{index}]");
+                }
             }
         }
         path
@@ -143,12 +146,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("values", |o: &mut Obj| -> Dynamic { list(o.fields().map(|(_, value)| value)) });
     engine.register_fn("len", |o: &mut Obj| i64::try_from(o.len()).unwrap_or(i64::MAX));
     engine.register_fn("is_empty", |o: &mut Obj| o.len() == 0);
-    engine.register_fn("to_map", |o: &mut Obj| -> Map {
-        match plain(o.value()).try_cast::<Map>() {
-            Some(map) => map,
-            None => Map::new(),
-        }
-    });
+    engine.register_fn("to_map", |o: &mut Obj| -> Map { plain(o.value()).try_cast::<Map>().unwrap_or_default() });
     for name in ["to_json", "to_string", "to_debug", "print", "debug"] {
         engine.register_fn(name, |o: &mut Obj| o.value().to_string());
     }

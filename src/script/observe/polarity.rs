@@ -48,8 +48,7 @@ impl<'p> Descent<'p> {
         let Some(last) = block.iter().rposition(|s| !s.is_noop()) else { return };
         let before: Vec<&Stmt> = outer.iter().copied().chain(&block[..last]).collect();
         match &block[last] {
-            Stmt::Expr(e) => self.expr(file, e, &before, negated),
-            Stmt::Return(Some(e), ..) => self.expr(file, e, &before, negated),
+            Stmt::Expr(e) | Stmt::Return(Some(e), ..) => self.expr(file, e, &before, negated),
             Stmt::FnCall(call, position) => self.call(file, call, *position, &before, negated),
             Stmt::Block(block) => self.block(file, block.statements(), &before, negated),
             Stmt::If(flow, _) => {
@@ -86,10 +85,10 @@ impl<'p> Descent<'p> {
         }
         self.leaf(file, position, negated);
         let Some(program) = self.program else { return };
-        if let Some((file, body)) = program.function(file, &call.namespace, &call.name, call.args.len()) {
-            if self.seen.insert((body.as_ptr(), negated)) {
-                self.block(file, body, &[], negated);
-            }
+        if let Some((file, body)) = program.function(file, &call.namespace, &call.name, call.args.len())
+            && self.seen.insert((body.as_ptr(), negated))
+        {
+            self.block(file, body, &[], negated);
         }
     }
 }

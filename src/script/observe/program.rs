@@ -47,11 +47,14 @@ pub struct ClosurePlace {
     pub captures: Vec<String>,
 }
 
+/// A file and a closure's name.
+type Closure = (Arc<str>, String);
+
 /// The files of one loaded playbook, built once per load.
 #[derive(Debug, Default)]
 pub struct Program {
     files: BTreeMap<Arc<str>, File>,
-    negatives: Mutex<HashMap<(Arc<str>, String), Option<Arc<Negative>>>>,
+    negatives: Mutex<HashMap<Closure, Option<Arc<Negative>>>>,
 }
 
 impl Program {

@@ -2,6 +2,7 @@
 //! missing, and keep in mind that a list came from a cluster.
 
 use std::any::TypeId;
+use std::fmt::Write as _;
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, INT, Map, NativeCallContext};
 
@@ -207,15 +208,27 @@ fn call(
     item: &Dynamic,
     index: usize,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    let mut item = item.clone();
-    let index = Dynamic::from(INT::try_from(index).unwrap_or(INT::MAX));
-    closure.call_raw_with_extra_args(name, ctx, Some(&mut item), [], [index], Some(0))
+    // `|item|` is tried first: it is what people write, and each wrong guess costs more than the call.
+    match closure.call_raw(ctx, None, [item.clone()]) {
+        Err(error) if not_found(&error, closure) => {
+            let mut item = item.clone();
+            let index = Dynamic::from(INT::try_from(index).unwrap_or(INT::MAX));
+            closure.call_raw_with_extra_args(name, ctx, Some(&mut item), [], [index], Some(0))
+        }
+        said => said,
+    }
 }
 
+fn not_found(error: &EvalAltResult, closure: &FnPtr) -> bool {
+    matches!(error, EvalAltResult::ErrorFunctionNotFound(signature, _) if signature.starts_with(closure.fn_name()))
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "the form in which Rhai takes errors")]
 fn error(ctx: &NativeCallContext, text: String) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(text.into(), ctx.call_position()).into()
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "the form in which Rhai takes errors")]
 fn not_bool(ctx: &NativeCallContext, name: &str, kind: &str) -> Box<EvalAltResult> {
     let text = format!("the closure of `{name}` gives true or false; this one gave {kind}");
     error(ctx, text)
@@ -228,7 +241,7 @@ fn summary(items: &[Dynamic], judged: &[Judged]) -> String {
         let count = of().count();
         let mut names = of().take(NAMED).map(|i| name_of(&items[i], i)).collect::<Vec<_>>().join(", ");
         if count > NAMED {
-            names.push_str(&format!(" and {} more", count - NAMED));
+            let _ = write!(names, " and {} more", count - NAMED);
         }
         (count, names)
     };

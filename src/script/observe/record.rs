@@ -127,22 +127,27 @@ pub fn is_recording() -> bool {
 /// Records while it lives; what was recorded before goes on afterwards.
 pub(super) struct Recording {
     before: Option<Recorder>,
+    /// What was at work before is back in its place.
+    finished: bool,
 }
 
 impl Recording {
     pub fn begin(negative: Option<Arc<Negative>>) -> Self {
         let new = Recorder { negative, ..Recorder::default() };
-        Self { before: CURRENT.replace(Some(new)) }
+        Self { before: CURRENT.replace(Some(new)), finished: false }
     }
 
-    pub fn finish(self) -> Recorder {
-        CURRENT.take().unwrap_or_default()
+    pub fn finish(mut self) -> Recorder {
+        self.finished = true;
+        CURRENT.replace(self.before.take()).unwrap_or_default()
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        CURRENT.replace(self.before.take());
+        if !self.finished {
+            CURRENT.replace(self.before.take());
+        }
     }
 }
 

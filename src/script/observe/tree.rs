@@ -1,7 +1,8 @@
 //! The three-valued walk over a closure's last expression. A cursor runs over the records in the order in which they were
 //! made; short-circuits are replayed from what the script was told, so a helper that is called twice is told apart.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rhai::{ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, FnPtr, Position, Stmt};
@@ -49,10 +50,22 @@ pub(super) struct Tree {
 pub(super) fn walk(program: &Program, place: &ClosurePlace, made: &[Record], result: Option<bool>) -> Tree {
     let Some((file, body)) = program.body(place) else { return Tree { unsure: true, ..Tree::default() } };
     let misses = made.iter().any(|r| matches!(r.outcome, Outcome::Missing(_)));
-    let mut walk = Walk { program, made, misses, at: 0, tree: Tree::default(), depth: 0, nodes: 0 };
-    let frame = Frame { file, body, in_closure: true };
-    let node = walk.block(&frame, body, &[], 0, result);
+    let mut walk = Walk {
+        program,
+        made,
+        misses,
+        at: 0,
+        tree: Tree::default(),
+        shown: HashSet::new(),
+        quiet: 0,
+        statements: false,
+        depth: 0,
+        nodes: 0,
+    };
+    let frame = Frame { file, body, in_closure: true, starts: RefCell::default() };
+    let node = walk.function(&frame, result);
     walk.tree.truth = node.truth;
+    walk.tree.unsure |= misses && walk.statements && walk.ambiguous();
     walk.tree
 }
 
@@ -61,6 +74,8 @@ struct Frame<'p> {
     file: &'p Arc<str>,
     body: &'p [Stmt],
     in_closure: bool,
+    /// Where the records of each `let` begin.
+    starts: RefCell<HashMap<*const Stmt, usize>>,
 }
 
 /// What a part of the tree came to: what the script was told, and what is true.
@@ -83,9 +98,18 @@ struct Walk<'p> {
     misses: bool,
     at: usize,
     tree: Tree,
+    /// Records that have a leaf.
+    shown: HashSet<usize>,
+    /// Above 0 only the cursor moves and records are taken.
+    quiet: usize,
+    /// Something else than `let` stands before a last expression: a condition, a loop, an early `return`.
+    statements: bool,
     depth: usize,
     nodes: usize,
 }
+
+/// The body without statements.
+const NOTHING: Stmt = Stmt::Noop(Position::NONE);
 
 /// The `let` that a name means, among the statements before.
 pub(super) fn find_let<'p>(before: &[&'p Stmt], name: &str) -> Option<(&'p Expr, usize)> {
@@ -112,52 +136,63 @@ fn last_property(e: &Expr) -> Option<Position> {
             Expr::Property(..) => Some(*position),
             rest => last_property(rest),
         },
-        Expr::Index(chain, flags, position) => match flags.contains(ASTFlags::BREAK) {
-            true => Some(*position),
-            false => last_property(&chain.rhs).or(Some(*position)),
-        },
+        Expr::Index(chain, flags, position) => {
+            let deeper = if flags.contains(ASTFlags::BREAK) { None } else { last_property(&chain.rhs) };
+            deeper.or(Some(*position))
+        }
         _ => None,
     }
 }
 
 impl<'p> Walk<'p> {
-    fn block(
-        &mut self,
-        frame: &Frame<'p>,
-        block: &'p [Stmt],
-        outer: &[&'p Stmt],
-        start: usize,
-        known: Option<bool>,
-    ) -> Node {
-        let Some(last) = block.iter().rposition(|s| !s.is_noop()) else { return Node::of(known) };
-        let before: Vec<&Stmt> = outer.iter().copied().chain(&block[..last]).collect();
-        let node = self.last(frame, &block[last], &before, start, known);
-        if self.misses {
-            self.unread(frame, &before, outer.len(), start);
-        }
-        node
+    fn function(&mut self, frame: &Frame<'p>, known: Option<bool>) -> Node {
+        // After an early `return` the result says nothing about the last expression.
+        let (_, before) = frame.body.split_last().unwrap_or((&NOTHING, &[]));
+        let returns = contains(before, |node| matches!(node, ASTNode::Stmt(Stmt::Return(..))));
+        self.block(frame, frame.body, &[], known.filter(|_| !returns))
     }
 
-    fn last(
-        &mut self,
-        frame: &Frame<'p>,
-        last: &'p Stmt,
-        before: &[&'p Stmt],
-        start: usize,
-        known: Option<bool>,
-    ) -> Node {
+    fn block(&mut self, frame: &Frame<'p>, block: &'p [Stmt], outer: &[&'p Stmt], known: Option<bool>) -> Node {
+        let Some(last) = block.iter().rposition(|s| !s.is_noop()) else { return Node::of(known) };
+        let before: Vec<&Stmt> = outer.iter().copied().chain(&block[..last]).collect();
+        for i in outer.len()..before.len() {
+            self.statement(frame, &before, i);
+        }
+        self.last(frame, &block[last], &before, known)
+    }
+
+    /// A statement before the last one. The comparisons of a `let` are part of the tree where it is read there; where a
+    /// short-circuit left it unread, its misses bear on nothing, provided that nothing else reads it.
+    fn statement(&mut self, frame: &Frame<'p>, before: &[&'p Stmt], i: usize) {
+        let Stmt::Var(var, ..) = before[i] else {
+            self.statements |= !matches!(before[i], Stmt::Noop(_) | Stmt::Share(_) | Stmt::Import(..));
+            return;
+        };
+        frame.starts.borrow_mut().insert(std::ptr::from_ref(before[i]), self.at);
+        let taken = self.misses.then(|| self.tree.taken.clone());
+        let unsure = self.tree.unsure;
+        self.quiet += 1;
+        self.expr(frame, &var.1, &before[..i], None);
+        self.quiet -= 1;
+        self.tree.unsure = unsure;
+        if let Some(taken) = taken
+            && used_elsewhere(frame.body, &var.0.name)
+        {
+            self.tree.taken = taken;
+        }
+    }
+
+    fn last(&mut self, frame: &Frame<'p>, last: &'p Stmt, before: &[&'p Stmt], known: Option<bool>) -> Node {
         match last {
-            Stmt::Expr(e) => self.expr(frame, e, before, start, known),
-            Stmt::Return(Some(e), flags, _) if !flags.contains(ASTFlags::BREAK) => {
-                self.expr(frame, e, before, start, known)
-            }
-            Stmt::FnCall(call, position) => self.call(frame, call, *position, None, before, start, known),
-            Stmt::Block(block) => self.block(frame, block.statements(), before, start, known),
+            Stmt::Expr(e) => self.expr(frame, e, before, known),
+            Stmt::Return(Some(e), flags, _) if !flags.contains(ASTFlags::BREAK) => self.expr(frame, e, before, known),
+            Stmt::FnCall(call, position) => self.call(frame, call, *position, None, before, known),
+            Stmt::Block(block) => self.block(frame, block.statements(), before, known),
             Stmt::If(flow, _) => {
-                let condition = self.expr(frame, &flow.expr, before, start, None);
+                let condition = self.expr(frame, &flow.expr, before, None);
                 let Some(told) = condition.told else { return Node::of(known) };
                 let branch = if told { &flow.body } else { &flow.branch };
-                let mut node = self.block(frame, branch.statements(), before, start, known);
+                let mut node = self.block(frame, branch.statements(), before, known);
                 if condition.truth.is_none() {
                     node.truth = None;
                 }
@@ -167,38 +202,23 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// A `let` that a short-circuit did not read: its misses bear on nothing, if it is read nowhere but in the tree.
-    fn unread(&mut self, frame: &Frame<'p>, before: &[&'p Stmt], from: usize, start: usize) {
-        for (i, statement) in before.iter().enumerate().skip(from) {
-            let Stmt::Var(var, ..) = statement else { continue };
-            if used_elsewhere(frame.body, &var.0.name) {
-                continue;
-            }
-            let (at, leaves, unsure) = (self.at, self.tree.leaves.len(), self.tree.unsure);
-            self.at = start;
-            self.expr(frame, &var.1, &before[..i], start, None);
-            self.tree.leaves.truncate(leaves);
-            (self.at, self.tree.unsure) = (at, unsure);
-        }
-    }
-
-    fn expr(&mut self, frame: &Frame<'p>, e: &'p Expr, before: &[&'p Stmt], start: usize, known: Option<bool>) -> Node {
+    fn expr(&mut self, frame: &Frame<'p>, e: &'p Expr, before: &[&'p Stmt], known: Option<bool>) -> Node {
         self.nodes += 1;
         if self.nodes > MOST_NODES {
             self.tree.unsure = true;
             return Node::of(known);
         }
         match e {
-            Expr::And(parts, _) => self.junction(frame, parts, before, start, known, false),
-            Expr::Or(parts, _) => self.junction(frame, parts, before, start, known, true),
+            Expr::And(parts, _) => self.junction(frame, parts, before, known, false),
+            Expr::Or(parts, _) => self.junction(frame, parts, before, known, true),
             Expr::BoolConstant(bool, _) => Node::of(Some(*bool)),
-            Expr::Stmt(block) => self.block(frame, block.statements(), before, start, known),
-            Expr::FnCall(call, position) => self.call(frame, call, *position, Some(e), before, start, known),
+            Expr::Stmt(block) => self.block(frame, block.statements(), before, known),
+            Expr::FnCall(call, position) => self.call(frame, call, *position, Some(e), before, known),
             Expr::Variable(variable, ..) if variable.2.is_empty() => {
-                self.variable(frame, e, &variable.1, before, start, known)
+                self.variable(frame, e, &variable.1, before, known)
             }
             _ => match last_method(e) {
-                Some((call, position)) => self.call(frame, call, position, Some(e), before, start, known),
+                Some((call, position)) => self.call(frame, call, position, Some(e), before, known),
                 None => match last_property(e).and_then(|position| self.find(frame.file, position)) {
                     Some(k) => self.leaf(frame, self.made[k].position, k, &[e]),
                     None => self.opaque(frame, e, e.start_position(), known),
@@ -213,7 +233,6 @@ impl<'p> Walk<'p> {
         frame: &Frame<'p>,
         parts: &'p [Expr],
         before: &[&'p Stmt],
-        start: usize,
         known: Option<bool>,
         ends_at: bool,
     ) -> Node {
@@ -225,7 +244,7 @@ impl<'p> Walk<'p> {
                 Some(known) if all_told && i + 1 == parts.len() => Some(known),
                 _ => None,
             };
-            let node = self.expr(frame, part, before, start, known);
+            let node = self.expr(frame, part, before, known);
             truth = match (truth, node.truth) {
                 (Some(t), _) | (_, Some(t)) if t == ends_at => Some(ends_at),
                 (None, _) | (_, None) => None,
@@ -246,7 +265,6 @@ impl<'p> Walk<'p> {
         e: &'p Expr,
         name: &str,
         before: &[&'p Stmt],
-        start: usize,
         known: Option<bool>,
     ) -> Node {
         let assigned = || {
@@ -259,8 +277,9 @@ impl<'p> Walk<'p> {
             Some((value, i)) if !assigned() => {
                 // Its comparisons were made before those that the cursor has passed.
                 let (at, seen) = (self.at, self.tree.leaves.len());
-                self.at = start;
-                let node = self.expr(frame, value, &before[..i], start, known);
+                let start = frame.starts.borrow().get(&std::ptr::from_ref(before[i])).copied();
+                self.at = start.unwrap_or(at);
+                let node = self.expr(frame, value, &before[..i], known);
                 self.at = self.at.max(at);
                 let missing =
                     |leaf: &Leaf| leaf.record.is_some_and(|k| matches!(self.made[k].outcome, Outcome::Missing(_)));
@@ -273,7 +292,6 @@ impl<'p> Walk<'p> {
         }
     }
 
-    #[expect(clippy::too_many_arguments)]
     fn call(
         &mut self,
         frame: &Frame<'p>,
@@ -281,12 +299,11 @@ impl<'p> Walk<'p> {
         position: Position,
         e: Option<&'p Expr>,
         before: &[&'p Stmt],
-        start: usize,
         known: Option<bool>,
     ) -> Node {
         if let ("!", [inner]) = (call.name.as_str(), &*call.args) {
             let leaves = self.tree.leaves.len();
-            let node = self.expr(frame, inner, before, start, known.map(|known| !known));
+            let node = self.expr(frame, inner, before, known.map(|known| !known));
             // `x !in y` is a `!` at the place of its `in`.
             if let Expr::FnCall(_, inner) = inner
                 && *inner == position
@@ -303,7 +320,8 @@ impl<'p> Walk<'p> {
                 return Node::of(known);
             }
             self.depth += 1;
-            let node = self.block(&Frame { file, body, in_closure: false }, body, &[], self.at, known);
+            let frame = Frame { file, body, in_closure: false, starts: RefCell::default() };
+            let node = self.function(&frame, known);
             self.depth -= 1;
             return node;
         }
@@ -334,14 +352,17 @@ impl<'p> Walk<'p> {
     /// A part that has a record; `within` is what was evaluated for it.
     fn leaf(&mut self, frame: &Frame<'p>, position: Position, k: usize, within: &[&Expr]) -> Node {
         let record = &self.made[k];
-        let mut inner = self.top_level(self.at, record.from);
+        let mut inner = if self.quiet > 0 { Vec::new() } else { self.top_level(self.at, record.from) };
         if !inner.is_empty() {
             let mut places = HashSet::new();
-            within.iter().for_each(|e| self.places(frame.file, e, &mut places, 0));
+            for e in within {
+                self.places(frame.file, e, &mut places, 0);
+            }
             inner.retain(|i| self.stands_in(*i, &places));
         }
         self.at = k + 1;
-        if self.tree.taken.insert(k) {
+        self.tree.taken.insert(k);
+        if self.quiet == 0 && self.shown.insert(k) {
             self.tree.leaves.push(Leaf {
                 file: frame.file.clone(),
                 position,
@@ -362,7 +383,7 @@ impl<'p> Walk<'p> {
     /// A property, a variable, a native that records nothing: what its closures recorded follows the cursor.
     fn opaque(&mut self, frame: &Frame<'p>, e: &'p Expr, position: Position, known: Option<bool>) -> Node {
         let mut inner = Vec::new();
-        if self.at < self.made.len() {
+        if self.quiet == 0 && self.at < self.made.len() {
             let mut places = HashSet::new();
             self.places(frame.file, e, &mut places, 0);
             let mut end = self.at;
@@ -388,8 +409,21 @@ impl<'p> Walk<'p> {
             value: known,
             in_closure: frame.in_closure,
         };
-        self.tree.leaves.push(leaf);
+        if self.quiet == 0 {
+            self.tree.leaves.push(leaf);
+        }
         Node::of(known)
+    }
+
+    /// Whether a record that was taken may be one of another turn or call at the same place.
+    fn ambiguous(&self) -> bool {
+        let mut seen = HashMap::new();
+        for (k, record) in self.made.iter().enumerate() {
+            let (count, taken) = seen.entry((&record.file, record.position)).or_insert((0, false));
+            *count += 1;
+            *taken |= self.tree.taken.contains(&k);
+        }
+        seen.values().any(|(count, taken)| *taken && *count > 1)
     }
 
     fn stands_in(&self, k: usize, places: &HashSet<(Arc<str>, Position)>) -> bool {

@@ -114,6 +114,27 @@ fn bools_bound_by_let_and_branches_are_followed() {
 }
 
 #[test]
+fn a_helper_that_is_called_by_several_lets_is_told_apart() {
+    let closure = |last: &str| {
+        format!("|| {{ let a = checks::h(o, 4); let b = checks::h(o, 3); let c = checks::gone(o); {last} }}")
+    };
+    assert_eq!(explained(&closure("!b || a || !a")).0, Holds);
+    assert_eq!(explained(&closure("b || a")).0, DoesNotHold, "nothing reads `c`");
+    assert_eq!(explained(&closure("b || a || c")).0, NotYet);
+    check(
+        "|| { let a = checks::h(o, 4); let b = checks::h(o, 3); b || a }",
+        DoesNotHold,
+        &["o.status.n == v | 3 == 3 true", "o.status.n < 2 | 3 < 2 false", "o.status.n == v | 3 == 4 false"],
+    );
+}
+
+#[test]
+fn an_early_return_says_nothing_about_what_follows_it() {
+    check("|| { if flag { return false; } o.status.list }", DoesNotHold, &["o.status.list | -  - ?"]);
+    assert_eq!(explained("|| { if own(o) { return true; } own(o) || o.status.n == 3 }").0, NotYet);
+}
+
+#[test]
 fn after_an_early_return_the_remaining_records_are_shown() {
     check(
         "|| { if o.status.n == 3 { return false; } o.status.n == 4 }",
