@@ -334,3 +334,22 @@ fn results_are_handed_out_while_a_closure_prints() {
     assert_eq!(declared.call(&body, call).unwrap(), json!(1));
     assert_eq!(*said.lock().unwrap(), ["p.rhai:2:23 hi"]);
 }
+
+#[test]
+fn an_engine_is_made_in_well_under_a_millisecond_once_its_modules_are() {
+    let library = Arc::new(library::Library::new(playbook("")));
+    let build = || engine::build(&library, rhai::Dynamic::UNIT, &[]);
+    build();
+    let fastest = (0..50)
+        .map(|_| {
+            let started = Instant::now();
+            let engine = build();
+            let took = started.elapsed();
+            drop(engine);
+            took
+        })
+        .min()
+        .unwrap();
+    // a debug build is some ten times slower than a release one
+    assert!(fastest < Duration::from_millis(15), "{fastest:?}");
+}

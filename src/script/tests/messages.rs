@@ -251,3 +251,43 @@ fn a_secret_that_would_become_text() {
       = help: pass the secret itself to the native that needs it; `"text" + secret` gives a secret
     "#);
 }
+
+#[test]
+fn a_native_that_reads_while_declaring() {
+    insta::assert_snapshot!(shown("plan(\"p\");\nlet nodes = k8s::list(\"Node\");"), @r#"
+    error[wrong-mode]: `k8s::list` was called while the plan is declared: nothing runs yet
+     --> p.rhai:2:18
+      |
+    2 | let nodes = k8s::list("Node");
+      |                  ^^^^
+      |
+      = help: put it into a closure, `.verify("…", || k8s::list(…) …)`, or write `discover("…", sample, || k8s::list(…))`
+    "#);
+}
+
+#[test]
+fn a_native_that_changes_in_a_verify() {
+    insta::assert_snapshot!(failing("plan(\"p\");\nstep(\"s\").verify(\"v\", || k8s::delete(\"Pod/a/b\"));"), @r#"
+    error[wrong-mode]: `k8s::delete` changes something, but this is a verify of step steps/s
+     --> p.rhai:2:31
+      |
+    2 | step("s").verify("v", || k8s::delete("Pod/a/b"));
+      |                               ^^^^^^
+      |
+      = help: put it into `.change(|| k8s::delete(…))`
+    "#);
+}
+
+#[test]
+fn an_import_that_is_missing_beside_one_that_is_there() {
+    let text = "import \"std/flx\" as flux;\nplan(\"p\");";
+    insta::assert_snapshot!(shown(text), @r#"
+    error[missing-import]: no module `std/flx`
+     --> p.rhai:1:8
+      |
+    1 | import "std/flx" as flux;
+      |        ^^^^^^^^^
+      |
+      = help: did you mean `std/flux`?
+    "#);
+}
