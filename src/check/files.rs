@@ -12,9 +12,7 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
         let Some(path) = site.literal.as_deref() else { continue };
         let takes_file = site.module == "k8s" && TAKE_FILES.contains(&site.name.as_str());
         // what is given to an imported helper is a file where it looks like one
-        let handed_on = !site.module.is_empty()
-            && !facts.names.modules.contains_key(&site.module)
-            && (path.ends_with(".yaml") || path.ends_with(".yml"));
+        let handed_on = !site.module.is_empty() && !facts.names.modules.contains_key(&site.module) && is_manifest(path);
         // a manifest may also be given as text
         if !(takes_file || handed_on) || path.contains('\n') || is_there(facts, path) {
             continue;
@@ -26,6 +24,11 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
             None => finding.help("paths are read from the playbook's folder on"),
         });
     }
+}
+
+fn is_manifest(path: &str) -> bool {
+    let extension = std::path::Path::new(path).extension();
+    extension.is_some_and(|it| it == "yaml" || it == "yml")
 }
 
 fn is_there(facts: &Facts, path: &str) -> bool {

@@ -23,10 +23,13 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
             let finding = at(Finding::error("missing-import", format!("there is no module `{path}`")));
             let std: Vec<String> = stdlib::names().map(|name| format!("std/{name}")).collect();
             let known = facts.paths.iter().chain(&std).map(String::as_str);
-            found.push(match suggest::nearest(path, known.filter(|known| !known.ends_with(".yaml"))) {
-                Some(near) => finding.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),
-                None => finding,
-            });
+            found.push(
+                match suggest::nearest(path, known.filter(|known| known.contains(".rhai") || known.starts_with("std/")))
+                {
+                    Some(near) => finding.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),
+                    None => finding,
+                },
+            );
         }
     }
 }

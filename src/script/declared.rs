@@ -269,6 +269,7 @@ impl fmt::Debug for Declared {
 }
 
 /// What an evaluation says about its own assertion (mixed types, no bool) is told apart from a script's `throw`.
+#[allow(clippy::boxed_local, reason = "the engine's errors are boxed")]
 fn unanswerable(error: Box<EvalAltResult>) -> Box<EvalAltResult> {
     match *error {
         EvalAltResult::ErrorInFunctionCall(name, file, inner, position) if name == "verify" => {
@@ -312,7 +313,7 @@ fn bounded<T>(
     result.map_err(|error| {
         let mut error = hints::explain(&error, &closure.place.file, engine, library);
         // the closure itself is not a call that led there
-        error.trail.retain(|place| *place != closure.place);
+        error.trail = error.trail.into_iter().filter(|place| *place != closure.place).collect();
         if error.place.is_some() { error } else { error.at(closure.place.clone()) }
     })
 }

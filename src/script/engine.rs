@@ -150,9 +150,9 @@ fn language() -> Shared<Module> {
             };
             let timestamp = off("timestamp", "write `time::now()`");
             let sleep = off("sleep", "write a verify with `.within(\"2m\")`: it waits until something is so");
-            let sleep_float = sleep.clone();
+            let sleep_float = sleep;
             let exit = off("exit", "write `return` in a closure, or `throw \"why\"` to fail");
-            let exit_with = exit.clone();
+            let exit_with = exit;
             FuncRegistration::new("timestamp")
                 .set_into_module(&mut module, move |context: NativeCallContext| -> Nothing {
                     Err(timestamp(&context))
@@ -171,7 +171,6 @@ fn language() -> Shared<Module> {
                 .set_into_module(&mut module, move |context: NativeCallContext, _: Dynamic| -> Nothing {
                     Err(exit_with(&context))
                 });
-            FuncRegistration::new("any").set_into_module(&mut module, any);
             module.build_index();
             module.into()
         })
@@ -186,16 +185,6 @@ fn print(context: &NativeCallContext, value: Dynamic) -> Result<ImmutableString,
     };
     guard::print(&here(context), &text);
     Ok(text)
-}
-
-/// Other languages say `any` where the engine says `some`.
-fn any(context: NativeCallContext, list: &mut rhai::Array, holds: rhai::FnPtr) -> Result<bool, Box<EvalAltResult>> {
-    for item in list.iter() {
-        if holds.call_within_context::<bool>(&context, (item.clone(),))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Where a native was called.

@@ -47,7 +47,7 @@ pub struct ScriptError {
     /// Where.
     pub place: Option<Place>,
     /// The calls that led there, innermost first.
-    pub trail: Vec<Place>,
+    pub trail: Box<[Place]>,
     /// What to do about it.
     pub help: Vec<String>,
     /// The error of the native that failed, for those who know its type.
@@ -57,7 +57,7 @@ pub struct ScriptError {
 impl ScriptError {
     /// An error without a place.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), place: None, trail: vec![], help: vec![], cause: None }
+        Self { kind, message: message.into(), place: None, trail: Box::default(), help: vec![], cause: None }
     }
 
     /// Says where.
@@ -106,7 +106,7 @@ impl ScriptError {
         for place in &self.trail {
             finding = finding.with_related(place.clone(), "called here");
         }
-        finding.help = self.help.clone();
+        finding.help.clone_from(&self.help);
         finding
     }
 
@@ -159,7 +159,8 @@ pub(super) fn from_engine(error: &EvalAltResult, file: &str) -> ScriptError {
     }
     trail.retain(|step| found.place.as_ref() != Some(step) && step.line > 0);
     trail.dedup();
-    found.trail.extend(trail);
+    let raised = std::mem::take(&mut found.trail);
+    found.trail = raised.into_iter().chain(trail).collect();
     found
 }
 

@@ -63,6 +63,7 @@ impl Guard {
     }
 
     /// What ended the script, whether or not the script noticed.
+    #[allow(clippy::unused_self, reason = "it belongs to this guard, and is asked while it stands")]
     pub(super) fn stopped(&self) -> Option<Stop> {
         CURRENT.with_borrow(|stack| stack.last().and_then(|current| current.poison.clone()))
     }

@@ -2,6 +2,9 @@
 //! `declare` runs a script and gives a plan with its closures; `evaluate` and `call` run one closure later.
 //! A script declares; nothing has an effect until the runner calls a closure.
 
+#![allow(clippy::needless_pass_by_value, reason = "the engine hands arguments over")]
+#![allow(clippy::unnecessary_box_returns, reason = "the engine's errors are boxed")]
+
 mod call;
 mod closure;
 mod declare;

@@ -56,7 +56,7 @@ impl Resolver {
             };
         }
         let paths = self.library.sources().paths();
-        let scripts = paths.iter().map(String::as_str).filter(|known| known.ends_with(".rhai"));
+        let scripts = paths.iter().map(String::as_str).filter(|known| is_script(known));
         match suggest::nearest(path, scripts) {
             Some(near) => found.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),
             None => found
@@ -127,7 +127,11 @@ pub(super) fn located(path: &str, from: &str) -> Result<String, ScriptError> {
         }
     }
     let joined = parts.join("/");
-    Ok(if joined.starts_with("std/") || joined.ends_with(".rhai") { joined } else { format!("{joined}.rhai") })
+    Ok(if joined.starts_with("std/") || is_script(&joined) { joined } else { format!("{joined}.rhai") })
+}
+
+fn is_script(path: &str) -> bool {
+    std::path::Path::new(path).extension().is_some_and(|extension| extension == "rhai")
 }
 
 /// Closures that a module returns or exports are looked up by name where they are called, so their names have to be

@@ -1,5 +1,7 @@
 //! Values on their way in and out: scripts have the engine's, everything else has JSON.
 
+use std::fmt::Write as _;
+
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::{Number, Value};
 
@@ -48,7 +50,7 @@ fn at(value: &Dynamic, path: &mut String) -> Result<Value, String> {
         let length = path.len();
         let mut list = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            path.push_str(&format!("[{index}]"));
+            let _ = write!(path, "[{index}]");
             list.push(at(item, path)?);
             path.truncate(length);
         }

@@ -24,9 +24,10 @@ impl Definition {
 /// The call that a node is, if it is one.
 pub(super) fn call<'n>(node: Option<&'n ASTNode<'n>>) -> Option<(&'n FnCallExpr, Position, bool)> {
     match node? {
-        ASTNode::Expr(Expr::FnCall(call, position)) => Some((call, *position, false)),
+        ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)) => {
+            Some((call, *position, false))
+        }
         ASTNode::Expr(Expr::MethodCall(call, position)) => Some((call, *position, true)),
-        ASTNode::Stmt(Stmt::FnCall(call, position)) => Some((call, *position, false)),
         _ => None,
     }
 }

@@ -23,13 +23,12 @@ fn context(native: NativeCallContext) -> Out<Dynamic> {
         .raise());
     }
     let scene = Scene::enter(native, "context")?;
-    let (name, tier) = match &scene.declaring.setting.context {
-        Some(target) => (target.name.clone(), target.tier.clone()),
-        None => {
-            let first = scene.draft().plan.contexts.first().cloned().unwrap_or_else(|| "any".into());
-            let tier = scene.declaring.setting.tier(&first);
-            (first, tier)
-        }
+    let (name, tier) = if let Some(target) = &scene.declaring.setting.context {
+        (target.name.clone(), target.tier.clone())
+    } else {
+        let first = scene.draft().plan.contexts.first().cloned().unwrap_or_else(|| "any".into());
+        let tier = scene.declaring.setting.tier(&first);
+        (first, tier)
     };
     Ok(Dynamic::from_map(Map::from([("name".into(), name.into()), ("tier".into(), tier.into())])))
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long one discover may take.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 /// What a bound context answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,10 +67,10 @@ fn discover(context: NativeCallContext, name: Text, sample: Dynamic, closure: Fn
     if let Some(discover) = scene.declaring.setting.discover.clone() {
         let kept = scene.draft().closures.get(&Body::Discovery(number)).cloned();
         let answer = ask(&scene, &*discover, &discovery, number, kept).map_err(ScriptError::raise)?;
-        match answer.failed {
-            Some(why) => discovery.failed = Some(why),
-            None => (discovery.value, discovery.sample) = (answer.value, false),
+        if answer.failed.is_none() {
+            (discovery.value, discovery.sample) = (answer.value, false);
         }
+        discovery.failed = answer.failed;
     }
     let value = if discovery.sample { sample } else { value::from_json(&discovery.value) };
     scene.draft().plan.discoveries.push(discovery);

@@ -103,7 +103,8 @@ impl Draft {
             }
             Some(first) => first.clone(),
         };
-        let free = (2usize..).map(|n| format!("{id}-{n}")).find(|id| !self.ids.contains_key(id)).unwrap_or_default();
+        let free =
+            (2..=usize::MAX).map(|n| format!("{id}-{n}")).find(|id| !self.ids.contains_key(id)).unwrap_or_default();
         self.ids.insert(free.clone(), Some(place.clone()));
         (free, first)
     }

@@ -33,9 +33,8 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 fn folders(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern, path) {
-        ([], []) => true,
         (["**"], []) => false,
-        (["**"], [_, ..]) => true,
+        ([], []) | (["**"], [_, ..]) => true,
         (["**", rest @ ..], path) => (0..=path.len()).any(|skip| folders(rest, &path[skip..])),
         ([first, rest @ ..], [name, below @ ..]) => {
             let (first, name): (Vec<char>, Vec<char>) = (first.chars().collect(), name.chars().collect());

@@ -97,7 +97,7 @@ fn chosen(
     }
     if let Some(values) = per_context {
         let keys = contexts.iter().flat_map(|(context, tier)| [context, tier]);
-        let found = keys.filter_map(|key| values.get(key)).next();
+        let found = keys.into_iter().find_map(|key| values.get(key));
         let found = found.or_else(|| setting.context.is_none().then(|| values.values().next()).flatten());
         if let Some(value) = found {
             return Some((value.clone(), "per_context".into()));
@@ -137,7 +137,7 @@ fn allowed(scene: &Scene, name: &str, value: &Value, one_of: &[Value], pattern: 
     if let Some(pattern) = pattern {
         match regex::Regex::new(&format!("^(?:{pattern})$")) {
             Err(_) => {
-                drop(scene.finding(format!("`pattern` of param `{name}` is not a regular expression: {pattern}")))
+                drop(scene.finding(format!("`pattern` of param `{name}` is not a regular expression: {pattern}")));
             }
             Ok(regex) => {
                 let text = value.as_str().map_or_else(|| value.to_string(), Into::into);

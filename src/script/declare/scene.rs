@@ -30,16 +30,14 @@ impl<'c> Scene<'c> {
     pub(in crate::script) fn enter(context: NativeCallContext<'c>, name: &str) -> Result<Self, Box<EvalAltResult>> {
         let place = here(&context);
         let declaring = context.tag().and_then(|tag| tag.read_lock::<DeclarationTag>().map(|tag| tag.0.clone()));
-        match declaring {
-            Some(declaring) => Ok(Self { context, place, declaring }),
-            None => {
-                let inside = call::current(&context).map_or_else(|| "a closure".into(), |call| call.words());
-                Err(ScriptError::new(ErrorKind::Mode, format!("`{name}` declares, but this is {inside}"))
-                    .at(place)
-                    .help("declarations stand outside the closures that run; loop around the whole step instead")
-                    .raise())
-            }
+        if let Some(declaring) = declaring {
+            return Ok(Self { context, place, declaring });
         }
+        let inside = call::current(&context).map_or_else(|| "a closure".into(), |call| call.words());
+        Err(ScriptError::new(ErrorKind::Mode, format!("`{name}` declares, but this is {inside}"))
+            .at(place)
+            .help("declarations stand outside the closures that run; loop around the whole step instead")
+            .raise())
     }
 
     pub(super) fn draft(&self) -> MutexGuard<'_, Draft> {
@@ -75,7 +73,7 @@ impl<'c> Scene<'c> {
             match item.into_immutable_string() {
                 Ok(text) => texts.push(text.to_string()),
                 Err(kind) => {
-                    drop(self.finding(format!("{what} takes a list of texts, and one of them is {}", typed(kind))))
+                    drop(self.finding(format!("{what} takes a list of texts, and one of them is {}", typed(kind))));
                 }
             }
         }

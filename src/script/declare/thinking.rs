@@ -11,6 +11,11 @@ use crate::{
     script::suggest,
 };
 
+/// Words of a question, and what they make of it.
+type Way = (&'static str, fn(String) -> Resolution);
+/// A field of a risk by its word.
+type Field<T> = (&'static str, fn(&mut Risk) -> &mut T);
+
 #[derive(Clone)]
 struct QuestionHandle(usize);
 #[derive(Clone)]
@@ -39,8 +44,7 @@ fn register_questions(module: &mut Module) {
         });
         Ok(QuestionHandle(draft.plan.questions.len() - 1))
     });
-    let ways: [(&str, fn(String) -> Resolution); 2] =
-        [("resolved", Resolution::Resolved), ("deferred", Resolution::Deferred)];
+    let ways: [Way; 2] = [("resolved", Resolution::Resolved), ("deferred", Resolution::Deferred)];
     for (name, resolution) in ways {
         add(
             module,
@@ -168,8 +172,7 @@ fn register_risks(module: &mut Module) {
         });
         Ok(RiskHandle(draft.plan.risks.len() - 1))
     });
-    let lists: [(&str, fn(&mut Risk) -> &mut Vec<String>); 2] =
-        [("on", |risk| &mut risk.on), ("affects", |risk| &mut risk.affects)];
+    let lists: [Field<Vec<String>>; 2] = [("on", |risk| &mut risk.on), ("affects", |risk| &mut risk.affects)];
     for (name, field) in lists {
         add(module, name, move |context: NativeCallContext, handle: &mut RiskHandle, list: Array| -> Out<RiskHandle> {
             let scene = Scene::enter(context, name)?;
@@ -178,7 +181,7 @@ fn register_risks(module: &mut Module) {
             Ok(handle.clone())
         });
     }
-    let texts: [(&str, fn(&mut Risk) -> &mut Option<String>); 2] =
+    let texts: [Field<Option<String>>; 2] =
         [("unknown_blast_radius", |risk| &mut risk.unknown_blast_radius), ("rollback", |risk| &mut risk.rollback)];
     for (name, field) in texts {
         add(module, name, move |context: NativeCallContext, handle: &mut RiskHandle, text: Text| -> Out<RiskHandle> {
