@@ -53,7 +53,7 @@ pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
             view.sinks.push(Box::new(shared));
         }
     }
-    if json && chosen != Progress::Json {
+    if json {
         view.sinks.push(Box::new(Json::new(io::stdout())));
     }
     view

@@ -36,11 +36,11 @@ impl Run {
                 Ok(Some(found)) if found["status"].is_null() => json!("it has no status"),
                 Ok(Some(found)) => found["status"].clone(),
                 Ok(None) => json!("it does not exist"),
-                Err(error) => json!({ "not captured": error.message }),
+                Err(error) => json!({ "error": error.message }),
             };
             let events = match call.k8s_events(&object) {
                 Ok(events) => json!(events.iter().rev().take(5).map(brief).collect::<Vec<_>>()),
-                Err(error) => json!({ "not captured": error.message }),
+                Err(error) => json!({ "error": error.message }),
             };
             for (sort, value) in [("status", status), ("events", events)] {
                 let event = Event::Evidence {

@@ -45,7 +45,7 @@ impl Run {
                 Ok(value) => value,
                 Err(_) if self.cancel.is_cancelled() => return Err(Stop::Cancelled),
                 // what it would have shown is part of the evidence only when it can be seen
-                Err(error) => serde_json::json!({ "not captured": error.message }),
+                Err(error) => serde_json::json!({ "error": error.message }),
             };
             facts.push(Fact::Shown { text: show.text.clone(), value });
         }
