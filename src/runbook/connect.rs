@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::{Error, ErrorKind, builder::Inner};
 use crate::{
@@ -171,20 +172,32 @@ impl Connect for Way {
             }
         });
         let runtime = inner.clone();
-        let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> = if context.sandbox {
-            Box::new(|| {
-                Err(EffectError::new(
-                    Sort::Refused,
-                    "a sandbox is not served to commands, and they reach no real cluster from it",
-                )
-                .help("use the k8s natives, or run against a real cluster"))
-            })
-        } else {
-            Box::new(move || {
-                let text = source.only(&kube_context)?;
-                let value = serde_json::from_str(&text).map_err(|error| io(error.to_string()))?;
-                PrivateKubeconfig::write(&value).map_err(|error| io(format!("the private kubeconfig: {error}")))
-            })
+        let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> = match sandbox.clone() {
+            Some(sandbox) => {
+                let (runtime, name, server) = (inner.clone(), target.name.clone(), Mutex::new(None));
+                Box::new(move || {
+                    let handle = runtime.runtime().map_err(io)?;
+                    let served = handle
+                        .block_on(sandbox.serve())
+                        .map_err(|error| io(format!("the sandbox cannot be served to commands: {error}")))?;
+                    runtime.scrubber.learn(&Secret::new(served.token()));
+                    let config = sandbox_kubeconfig(&name, &served.url());
+                    // served for as long as the door is there
+                    *server.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
+                    PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
+                })
+            }
+            None => {
+                let name = target.name.clone();
+                Box::new(move || {
+                    let text = source.only(&kube_context)?;
+                    let mut config: Value = serde_json::from_str(&text).map_err(|error| io(error.to_string()))?;
+                    // the name that commands are given is the context's own
+                    config["contexts"][0]["name"] = json!(name);
+                    config["current-context"] = json!(name);
+                    PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
+                })
+            }
         };
         let root = self.bundle.root();
         let door = Door::new(DoorParts {
@@ -227,6 +240,18 @@ impl Connect for Way {
         declared.findings.extend(checked);
         declared
     }
+}
+
+/// A kubeconfig whose one context is the served sandbox.
+fn sandbox_kubeconfig(name: &str, url: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{ "name": name, "cluster": { "server": url } }],
+        "users": [{ "name": name, "user": {} }],
+        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
+    })
 }
 
 /// Reads a secret from where it is declared to come from: `env NAME`, `file PATH`.
