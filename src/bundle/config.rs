@@ -204,6 +204,7 @@ impl Config {
     }
 
     /// The context of this name.
+    #[allow(clippy::result_large_err, reason = "asked once a command; a finding is what its callers show")]
     pub fn context(&self, name: &str) -> Result<&Context, Finding> {
         self.contexts.get(name).ok_or_else(|| {
             let file = self.path.display();

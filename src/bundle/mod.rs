@@ -168,7 +168,7 @@ impl Bundle {
         let bytes = self.bytes(path)?;
         std::str::from_utf8(bytes).map_err(|error| BundleError::NotText {
             path: path.into(),
-            line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
+            line: 1 + String::from_utf8_lossy(&bytes[..error.valid_up_to()]).matches('\n').count(),
         })
     }
 

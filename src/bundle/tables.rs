@@ -91,13 +91,11 @@ impl<'t> Reader<'t> {
 
     /// The members of a node that has to be a table.
     pub(super) fn table(&mut self, node: &Node<'t>, known: Option<&[&str]>) -> Vec<(String, Node<'t>)> {
-        match node.value.get_ref() {
-            DeValue::Table(table) => self.members(&node.name, table, known),
-            _ => {
-                self.expected(node, "a table");
-                vec![]
-            }
+        if let DeValue::Table(table) = node.value.get_ref() {
+            return self.members(&node.name, table, known);
         }
+        self.expected(node, "a table");
+        vec![]
     }
 
     pub(super) fn text(&mut self, node: &Node<'_>) -> Option<String> {

@@ -81,6 +81,9 @@ pub(super) struct Head<'a> {
     pub(super) k: Cow<'a, str>,
     #[serde(default)]
     pub(super) must: bool,
+    /// Where `,"k":` stands, if `"k"` and `"p"` are all that stands between it and the hash.
+    #[serde(skip)]
+    pub(super) event: Option<usize>,
 }
 
 impl<'a> Head<'a> {
@@ -94,15 +97,17 @@ impl<'a> Head<'a> {
 
     /// The head of a line in the form that this program writes, without reading the rest.
     fn cut(text: &'a str) -> Option<Self> {
-        let (v, rest) = text.strip_prefix("{\"v\":\"")?.split_once("\",\"n\":")?;
-        let (n, rest) = rest.split_once(",\"t\":\"")?;
-        let (t, rest) = rest.split_once("\",\"k\":\"")?;
-        let (k, rest) = rest.split_once('"')?;
-        if !rest.starts_with(",\"p\":") || k.contains('\\') || v.len() > 20 {
+        let until = |text: &'a str, end: char| text.split_once(end);
+        let (v, rest) = until(text.strip_prefix("{\"v\":\"")?, '"')?;
+        let (n, rest) = until(rest.strip_prefix(",\"n\":")?, ',')?;
+        let (t, rest) = until(rest.strip_prefix("\"t\":\"")?, '"')?;
+        let event = text.len() - rest.len();
+        let (k, rest) = until(rest.strip_prefix(",\"k\":\"")?, '"')?;
+        if !rest.starts_with(",\"p\":") || k.contains('\\') {
             return None;
         }
-        let plain = |text: &'a str| Cow::Borrowed(text);
-        Some(Self { v: plain(v), n: n.parse().ok()?, t: t.parse().ok()?, k: plain(k), must: false })
+        let (n, t) = (n.parse().ok()?, t.parse().ok()?);
+        Some(Self { v: Cow::Borrowed(v), n, t, k: Cow::Borrowed(k), must: false, event: Some(event) })
     }
 
     /// The version's minor number; refused where this program cannot read it.
@@ -120,6 +125,19 @@ impl<'a> Head<'a> {
     }
 }
 
+/// The event of a proven line of the usual form, read without what stands around it. The line is left as it was.
+pub(super) fn event_at(line: &mut [u8], at: usize) -> Option<Event> {
+    let end = line.len().checked_sub(TAIL)?;
+    let event = line.get_mut(at..=end)?;
+    let (first, last) = (*event.first()?, *event.last()?);
+    *event.first_mut()? = b'{';
+    *event.last_mut()? = b'}';
+    let read = serde_json::from_slice(event).ok();
+    *event.first_mut()? = first;
+    *event.last_mut()? = last;
+    read
+}
+
 /// A payload that stands in a file of its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,15 +149,22 @@ pub(super) struct Elsewhere {
 
 /// A payload as it stands in a line.
 pub(super) enum Payload {
-    Event(Event),
+    Event(Box<Event>),
     Unknown,
     Elsewhere(Digest),
+}
+
+/// A line of which only the payload is looked at.
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    p: &'a RawValue,
 }
 
 /// The payload of a line that proved itself.
 pub(super) fn payload(line: &[u8], head: &Head<'_>) -> Result<Payload, String> {
     let error = match serde_json::from_slice::<Event>(line) {
-        Ok(event) => return Ok(Payload::Event(event)),
+        Ok(event) => return Ok(Payload::Event(Box::new(event))),
         Err(error) => error,
     };
     if !is_known(&head.k) {
@@ -148,11 +173,6 @@ pub(super) fn payload(line: &[u8], head: &Head<'_>) -> Result<Payload, String> {
         } else {
             Ok(Payload::Unknown)
         };
-    }
-    #[derive(Deserialize)]
-    struct Body<'a> {
-        #[serde(borrow)]
-        p: &'a RawValue,
     }
     let elsewhere = serde_json::from_slice::<Body<'_>>(line)
         .ok()

@@ -143,8 +143,13 @@ impl Reader {
         if head.n != self.mark.n + 1 {
             return Err(format!("it says that it is line {}", head.n));
         }
+        let (n, t, at) = (head.n, head.t, head.event);
+        if let Some(event) = at.and_then(|at| envelope::event_at(&mut self.buffer, at)) {
+            return Ok(Proven { head: OwnedHead { n, t, kind: String::new() }, event: Some(event) });
+        }
+        let head = Head::of(&self.buffer)?;
         let event = match envelope::payload(&self.buffer, &head)? {
-            Payload::Event(event) => Some(event),
+            Payload::Event(event) => Some(*event),
             Payload::Unknown => None,
             Payload::Elsewhere(digest) => {
                 let bytes = evidence(&self.folder, &digest).map_err(|error| error.to_string())?;
@@ -164,12 +169,17 @@ impl Reader {
     /// Folds all lines that are left.
     pub(super) fn fold(&mut self, state: &mut RunState) -> Result<(), StoreError> {
         while let Some(proven) = self.next()? {
-            // the fold looks at no line's text
-            let line = proven.line(String::new());
+            // the fold looks at no line's text, and at its kind only where that is unknown
+            let Proven { head: OwnedHead { n, t, kind }, event } = proven;
+            let line = Line { n, t, kind, event, text: String::new() };
             state.take(&line).map_err(|error| StoreError::Damaged {
                 path: self.path.display().to_string(),
                 line: error.line,
-                message: format!("`{}` cannot follow here: {}", error.kind, error.why),
+                message: format!(
+                    "`{}` cannot follow here: {}",
+                    line.event.as_ref().map_or(&*line.kind, Event::kind),
+                    error.why
+                ),
             })?;
         }
         Ok(())

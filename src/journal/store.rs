@@ -106,7 +106,7 @@ impl FileStore {
         Ok(entries.filter_map(|entry| named(entry.ok()?)).collect())
     }
 
-    fn lock(&self, run: &RunId, folder: &Path) -> Result<WriterLock, StoreError> {
+    fn lock(run: &RunId, folder: &Path) -> Result<WriterLock, StoreError> {
         let taken = WriterLock::take(folder).map_err(|source| io_error(folder, source))?;
         taken.map_err(|pid| StoreError::Busy { run: run.clone(), pid })
     }
@@ -143,7 +143,7 @@ impl Store for FileStore {
         // an id that is taken is an error of kind `AlreadyExists`: the caller draws another
         disk.create_dir(&folder).map_err(failed)?;
         made.insert(0, folder.clone());
-        let lock = self.lock(run, &folder)?;
+        let lock = Self::lock(run, &folder)?;
         disk.write(&folder.join(BUNDLE), &self.shared.scrubber.scrub_bytes(bundle)).map_err(failed)?;
         let file = private().append(true).create_new(true).open(folder.join(JOURNAL)).map_err(failed)?;
         Ok(Box::new(FileLog::new(self.shared.clone(), &folder, file, Mark::default(), made, lock)))
@@ -152,7 +152,7 @@ impl Store for FileStore {
     fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
         let folder = self.folder(run)?;
         let failed = |source| io_error(&folder.join(JOURNAL), source);
-        let lock = self.lock(run, &folder)?;
+        let lock = Self::lock(run, &folder)?;
         let mut reader = Reader::open(&folder, Mark::default())?;
         let mut state = RunState::default();
         reader.fold(&mut state)?;

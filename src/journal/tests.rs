@@ -231,9 +231,9 @@ fn each_byte_flipped_is_a_dropped_tail_or_a_refusal_that_names_the_line() {
     let whole = Fixture::with(&[noted("one"), noted("two")]);
     let bytes = fs::read(whole.journal()).unwrap();
     let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let fixture = Fixture::with(&[]);
     for at in 0..bytes.len() {
         for flip in [0x01u8, 0x20, 0x80, 0xff] {
-            let fixture = Fixture::with(&[]);
             let mut damaged = bytes.clone();
             damaged[at] ^= flip;
             fs::write(fixture.journal(), &damaged).unwrap();

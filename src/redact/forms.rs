@@ -47,9 +47,7 @@ fn inside(value: &[u8]) -> Vec<Vec<u8>> {
 /// Lines and words of a value of several lines that are long enough to be a secret of their own, e.g. of a key.
 fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let several = value.trim_ascii().contains(&b'\n');
-    value
-        .split(|byte| byte.is_ascii_whitespace())
-        .filter(move |word| several && word.len() >= LONG_WORD && !word.ends_with(b":"))
+    value.split(u8::is_ascii_whitespace).filter(move |word| several && word.len() >= LONG_WORD && !word.ends_with(b":"))
 }
 
 /// One searcher, and its forms in order, to tell a form's beginning.

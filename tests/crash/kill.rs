@@ -1,0 +1,100 @@
+//! A disk that ends its own process with SIGKILL before or after the n-th line of a journal.
+
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use runbook::journal::{Disk, OsDisk};
+
+/// Where the process ends; in the environment of a child as `before:7` or `after:7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    Before(u64),
+    After(u64),
+}
+
+/// The variable that a child reads it from.
+pub const VARIABLE: &str = "RUNBOOK_TEST_KILL";
+
+impl Kill {
+    pub fn from_env() -> Option<Self> {
+        let text = std::env::var(VARIABLE).ok()?;
+        let (when, n) = text.split_once(':')?;
+        let n = n.parse().ok()?;
+        match when {
+            "before" => Some(Self::Before(n)),
+            "after" => Some(Self::After(n)),
+            _ => None,
+        }
+    }
+
+    pub fn text(self) -> String {
+        match self {
+            Self::Before(n) => format!("before:{n}"),
+            Self::After(n) => format!("after:{n}"),
+        }
+    }
+}
+
+/// Counts the lines that this process writes.
+pub struct KillDisk {
+    at: Option<Kill>,
+    lines: AtomicU64,
+}
+
+impl KillDisk {
+    pub fn from_env() -> Self {
+        Self { at: Kill::from_env(), lines: AtomicU64::new(0) }
+    }
+
+    fn here(&self, kill: Kill) {
+        if self.at == Some(kill) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            // the signal is taken before the call returns; nothing after this line is ever done
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+impl Disk for KillDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.create_dir(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        OsDisk.write(path, bytes)
+    }
+
+    fn append(&self, journal: &mut File, line: &[u8]) -> io::Result<()> {
+        let n = self.lines.fetch_add(1, Ordering::SeqCst) + 1;
+        self.here(Kill::Before(n));
+        OsDisk.append(journal, line)?;
+        self.here(Kill::After(n));
+        Ok(())
+    }
+
+    fn truncate(&self, journal: &File, length: u64) -> io::Result<()> {
+        OsDisk.truncate(journal, length)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        OsDisk.sync(file)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.sync_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove(path)
+    }
+}
