@@ -172,15 +172,14 @@ impl Reader {
             // the fold looks at no line's text, and at its kind only where that is unknown
             let Proven { head: OwnedHead { n, t, kind }, event } = proven;
             let line = Line { n, t, kind, event, text: String::new() };
-            state.take(&line).map_err(|error| StoreError::Damaged {
-                path: self.path.display().to_string(),
-                line: error.line,
-                message: format!(
-                    "`{}` cannot follow here: {}",
-                    line.event.as_ref().map_or(&*line.kind, Event::kind),
-                    error.why
-                ),
-            })?;
+            if let Err(error) = state.take(&line) {
+                let kind = line.event.as_ref().map_or(line.kind.as_str(), |event| event.kind());
+                return Err(StoreError::Damaged {
+                    path: self.path.display().to_string(),
+                    line: error.line,
+                    message: format!("`{kind}` cannot follow here: {}", error.why),
+                });
+            }
         }
         Ok(())
     }
