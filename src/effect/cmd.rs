@@ -141,8 +141,9 @@ impl Call {
         let mut reach = Reachable::default();
         let mut context = None;
         if class.reach == Reach::Kubeconfig {
-            reach.kubeconfig = Some(door.kubeconfig()?.path());
-            context = Some(door.target().name.as_str());
+            let private = door.kubeconfig()?;
+            reach.kubeconfig = Some(private.path());
+            context = Some(private.context());
         }
         let env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
         let command_line = class.command(argv, context, false);

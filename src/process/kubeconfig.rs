@@ -17,6 +17,7 @@ const PREFIX: &str = "runbook-kube-";
 #[derive(Debug)]
 pub struct PrivateKubeconfig {
     folder: tempfile::TempDir,
+    context: String,
     digest: Digest,
 }
 
@@ -31,7 +32,7 @@ impl PrivateKubeconfig {
     fn write_in(base: &Path, config: &Value) -> io::Result<Self> {
         let names: Vec<_> = config["contexts"].as_array().into_iter().flatten().map(|c| c["name"].as_str()).collect();
         let current = config["current-context"].as_str();
-        if names.len() != 1 || current.is_none() || names != [current] {
+        let Some(context) = current.filter(|current| names == [Some(*current)]) else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
@@ -39,7 +40,7 @@ impl PrivateKubeconfig {
                     names.len()
                 ),
             ));
-        }
+        };
         sweep_in(base);
         let me = Started::of(std::process::id());
         let prefix = format!("{PREFIX}{}-{}-", me.pid, me.start_time.unwrap_or_default());
@@ -50,12 +51,17 @@ impl PrivateKubeconfig {
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path().join("config"))?;
         io::Write::write_all(&mut file, &text)?;
         // The tool's caches (discovery, tokens) belong into its home, never beside this file.
-        Ok(Self { folder, digest: Digest::of(&text) })
+        Ok(Self { folder, context: context.to_owned(), digest: Digest::of(&text) })
     }
 
     /// Where the file is.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("config")
+    }
+
+    /// The one context in it, by the name that it has there.
+    pub fn context(&self) -> &str {
+        &self.context
     }
 
     /// Whether the file still says what was written; a tool that rewrote it must not be followed.
