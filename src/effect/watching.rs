@@ -52,6 +52,11 @@ impl Watching {
         self.watches.get().is_none_or(Watches::in_sync)
     }
 
+    /// Since when the API server cannot be reached; none while it can.
+    pub fn unreachable_since(&self) -> Option<jiff::Timestamp> {
+        self.watches.get().and_then(Watches::unreachable_since)
+    }
+
     /// Lists again at the next read.
     pub fn relist(&self) {
         if let Some(watches) = self.watches.get() {

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 use super::{Stop, executor::Run};
 use crate::{
     effect::{Sort, Watching, Woken},
@@ -123,18 +125,14 @@ impl Run {
                 match self.stays(body, verify, step, index, &watching, stays, &mut wait)? {
                     None => return Ok(result(look, &wait)),
                     Some(turned) => {
-                        wait.flaps += 1;
+                        // what could not be seen did not turn false
+                        wait.flaps += u32::from(turned.verdict != Verdict::Unknown);
                         look = turned;
                     }
                 }
             }
             let given_up = wait.hard.is_some_and(|(count, since)| count >= HARD.0 && since.elapsed() >= HARD.1);
             if Instant::now() >= until || given_up {
-                if let (Verdict::Unknown, Some(since)) = (look.verdict, wait.unknown) {
-                    let reason = look.reason.take().unwrap_or_default();
-                    let ago = Span::millis(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
-                    look.reason = Some(format!("could not be seen for the last {ago}: {reason}"));
-                }
                 return Ok(result(look, &wait));
             }
             self.pause(&watching, &look, until, &mut wait)?;
@@ -193,7 +191,14 @@ impl Run {
     ) -> Result<Look, Stop> {
         let mut look = self.look(body, step, Some(watching), until)?;
         wait.evaluations += 1;
-        if look.verdict.holds() && !watching.in_sync() {
+        if let Some(since) = watching.unreachable_since() {
+            // what the watches brought last says nothing about now
+            wait.unknown.get_or_insert(since);
+            if look.verdict != Verdict::Unknown {
+                look.verdict = Verdict::Unknown;
+                look.reason = Some("the API server cannot be reached".into());
+            }
+        } else if look.verdict.holds() && !watching.in_sync() {
             look.verdict = Verdict::NotYet;
             look.reason = Some("a watch is being read anew".into());
         }
@@ -202,11 +207,13 @@ impl Run {
             (true, Some((count, since))) => Some((count + 1, since)),
             (true, None) => Some((1, Instant::now())),
         };
-        wait.unknown = match (look.verdict, wait.unknown) {
-            (Verdict::Unknown, None) => Some(Instant::now()),
-            (Verdict::Unknown, known) => known,
-            _ => None,
-        };
+        if look.verdict == Verdict::Unknown {
+            let since = *wait.unknown.get_or_insert_with(|| self.crew.clock.now());
+            let reason = look.reason.take().unwrap_or_default();
+            look.reason = Some(format!("unknown since {since:.0}: {reason}"));
+        } else {
+            wait.unknown = None;
+        }
         wait.polled = look.polled || look.hard || look.verdict == Verdict::Unknown;
         self.say(verify, step, index, &look, wait)?;
         Ok(look)
@@ -240,7 +247,7 @@ impl Run {
     }
 
     fn pause(&self, watching: &Arc<Watching>, look: &Look, until: Instant, wait: &mut Wait) -> Result<(), Stop> {
-        let next = if !watching.in_sync() {
+        let next = if look.verdict != Verdict::Unknown && !watching.in_sync() {
             Instant::now() + SYNC
         } else if wait.polled {
             let next = Instant::now() + wait.pace;
@@ -266,7 +273,7 @@ struct Wait {
     hard: Option<(u32, Instant)>,
     pace: Duration,
     said: Option<(Instant, (Verdict, Vec<Observation>, Option<String>))>,
-    unknown: Option<Instant>,
+    unknown: Option<Timestamp>,
     polled: bool,
 }
 

@@ -291,7 +291,8 @@ impl Follower {
         self.with(|shared, state| {
             state.lost(&error);
             let Some(entry) = state.entries.get_mut(&self.key) else { return };
-            let news = !error.is_unreachable() && !matches!(entry.phase, Phase::Broken(_));
+            // that nobody answers any more is news too: what was read last is not known to be so now
+            let news = !matches!(entry.phase, Phase::Broken(_));
             entry.phase = Phase::Broken(error);
             if news {
                 shared.bump(state);
