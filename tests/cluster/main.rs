@@ -3,4 +3,5 @@
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
 mod client;
+mod run;
 mod servers;

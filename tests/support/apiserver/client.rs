@@ -94,6 +94,11 @@ impl Client {
         body
     }
 
+    /// The text under a path, such as the server's metrics.
+    pub fn text(&self, path: &str) -> String {
+        RUNTIME.block_on(async { self.stream(path).await.unwrap().text().await.unwrap() })
+    }
+
     /// The object that `Kind[.group]/[namespace/]name` names, if it is there.
     pub fn get(&self, reference: &str) -> Option<Value> {
         let path = self.path_of(reference);

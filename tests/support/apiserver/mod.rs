@@ -20,7 +20,7 @@ pub mod controllers;
 mod crds;
 mod keeper;
 mod kubeconfig;
-mod pki;
+pub mod pki;
 
 use std::{
     path::{Path, PathBuf},

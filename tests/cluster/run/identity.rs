@@ -1,0 +1,93 @@
+//! A run works on the cluster that it is pinned to, by its identity and not by a name.
+
+use super::{World, play};
+use crate::apiserver;
+
+/// A change, a gate and a change, in this namespace.
+fn two_phases(namespace: &str) -> String {
+    play(
+        "\"staging\", \"main\"",
+        &format!("k8s::exists(\"ConfigMap/{namespace}/second\")"),
+        &format!(
+            "step(\"First\").change(|| k8s::apply(#{{ apiVersion: \"v1\", kind: \"ConfigMap\",
+    metadata: #{{ name: \"first\", namespace: \"{namespace}\" }} }}))
+    .verify(\"it is there\", || k8s::exists(\"ConfigMap/{namespace}/first\"));
+gate(\"Go on?\");
+phase(\"Two\").goal(\"the second one is there\");
+step(\"Second\").change(|| k8s::apply(#{{ apiVersion: \"v1\", kind: \"ConfigMap\",
+    metadata: #{{ name: \"second\", namespace: \"{namespace}\" }} }}))
+    .verify(\"it is there\", || k8s::exists(\"ConfigMap/{namespace}/second\"));"
+        ),
+    )
+}
+
+#[test]
+fn a_context_that_is_pinned_to_another_cluster_is_refused() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let (staging, main) = (clusters.staging(), clusters.main());
+    let ns = staging.namespace("pinned");
+    let toml = format!("[contexts.staging]\nuid = \"{}\"\n", main.uid());
+    let world = World::new(&toml, &[("staging", staging)]);
+    world.file("p.rhai", &two_phases(&ns));
+    let refused = world.run("run p.rhai --context staging");
+    refused.exits(31).says(&staging.uid()).says(&main.uid()).says("[contexts.staging] uid");
+    assert!(world.runs().is_empty());
+    assert!(staging.get(&format!("ConfigMap/{ns}/first")).is_none());
+
+    world.file("runbook.toml", &format!("[contexts.staging]\nuid = \"{}\"\n", staging.uid()));
+    world.run("run p.rhai --context staging").exits(20);
+    assert!(staging.get(&format!("ConfigMap/{ns}/first")).is_some());
+}
+
+#[test]
+fn a_run_does_not_go_on_when_its_context_leads_to_another_cluster() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let (staging, main) = (clusters.staging(), clusters.main());
+    let ns = staging.namespace("switched");
+    main.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {ns}}}}}"));
+    let world = World::new("[contexts.staging]\n", &[("staging", staging)]);
+    world.file("p.rhai", &two_phases(&ns));
+    world.run("run p.rhai --context staging").exits(20);
+    let run = world.new_run(&[]);
+    world.run(&format!("approve {run}")).exits(0);
+
+    world.kubeconfig(&[("staging", main)], None);
+    world.run(&format!("resume {run}")).exits(31).says("another cluster").says(&main.uid()).says(&staging.uid());
+    for cluster in clusters.iter() {
+        assert!(cluster.get(&format!("ConfigMap/{ns}/second")).is_none());
+    }
+
+    world.kubeconfig(&[("staging", staging)], None);
+    world.run(&format!("resume {run}")).exits(0);
+    assert!(staging.get(&format!("ConfigMap/{ns}/second")).is_some());
+    assert!(main.get(&format!("ConfigMap/{ns}/first")).is_none());
+}
+
+#[test]
+fn a_run_on_the_same_cluster_by_another_name_is_no_evidence() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let staging = clusters.staging();
+    let ns = staging.namespace("names");
+    let toml = "[contexts.staging]\n[contexts.main]\nrequires = \"staging\"\n";
+    let world = World::new(toml, &[("staging", staging), ("main", staging)]);
+    let found = format!("k8s::exists(\"Namespace/{ns}\")");
+    let check = format!("step(\"Look\").verify(\"it is there\", || {found});");
+    world.file("p.rhai", &play("\"staging\", \"main\"", &found, &check));
+    world.run("run p.rhai --context staging").exits(0);
+    world.run("run p.rhai --context main").exits(13).says("was on this very cluster");
+    // by its own name, it is another cluster, and the same evidence counts
+    world.kubeconfig(&[("staging", staging), ("main", clusters.main())], None);
+    clusters.main().apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {ns}}}}}"));
+    world.run("run p.rhai --context main").exits(0);
+}
+
+#[test]
+fn a_context_that_the_kubeconfig_does_not_have_is_named_with_the_nearest() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let world = World::new("[contexts.stagin]\ntier = \"staging\"\n", &[("staging", clusters.staging())]);
+    world.file("p.rhai", &two_phases("default"));
+    let refused = world.run("run p.rhai --context stagin");
+    refused.exits(31).says("no context `stagin`").says("did you mean `staging`?");
+    world.run("run p.rhai --context staging").exits(31).says("did you mean --context stagin?");
+    assert!(world.runs().is_empty());
+}

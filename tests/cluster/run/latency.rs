@@ -1,0 +1,77 @@
+//! How long it takes from what a server says to what a journal says, and how often it is asked.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{World, eventually, play};
+use crate::apiserver;
+
+const VERIFIES: usize = 20;
+
+/// How often this server was asked so about pod templates, which nothing but this test reads.
+fn requests(server: &apiserver::Cluster, verb: &str) -> u64 {
+    let text = server.client().text("/metrics");
+    let lines = text.lines().filter(|line| {
+        line.starts_with("apiserver_request_total{")
+            && line.contains("resource=\"podtemplates\"")
+            && line.contains(&format!("verb=\"{verb}\""))
+    });
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+#[test]
+fn a_verify_is_one_list_and_one_watch_and_sees_its_event_at_once() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.main();
+    let ns = server.namespace("verifies");
+    let set = |n: usize| {
+        server.apply(&format!(
+            "{{apiVersion: v1, kind: PodTemplate, metadata: {{name: a, namespace: {ns}, labels: {{n: 'v{n}'}}}},
+               template: {{spec: {{containers: [{{name: c, image: x}}]}}}}}}"
+        ));
+        Timestamp::now()
+    };
+    set(0);
+    let world = World::new("[contexts.main]\n", &[("main", server)]);
+    let steps: String = (1..=VERIFIES)
+        .map(|n| {
+            format!("step(\"Wait for {n}\").verify(\"it is {n}\", || k8s::get(\"PodTemplate/{ns}/a\").metadata.labels.n == \"v{n}\").within(\"2m\");\n")
+        })
+        .collect();
+    world.file("p.rhai", &play("\"main\"", "true", &steps));
+    let before = ["LIST", "WATCH"].map(|verb| requests(server, verb));
+    let live = world.start("run p.rhai --context main");
+    let run = world.new_run(&[]);
+    let mut times = vec![];
+    for n in 1..=VERIFIES {
+        let text = format!("it is {n}");
+        world.sees(&run, "verify.observed", |p| p["text"] == text.as_str());
+        // its watch opens right after that line
+        std::thread::sleep(Duration::from_millis(30));
+        let answered = set(n);
+        let verified = eventually("it is verified", || {
+            let lines = world.journal(&run).0;
+            let line = lines
+                .into_iter()
+                .find(|l| l["k"] == "step.verified" && l["p"]["verifies"][0]["text"] == text.as_str())?;
+            line["t"].as_str()?.parse::<Timestamp>().ok()
+        });
+        // the event may be seen before the answer
+        times.push(verified.duration_since(answered).as_millis().max(0));
+    }
+    live.ends().exits(0);
+    times.sort_unstable();
+    println!(
+        "status answered -> step.verified, ms over {VERIFIES}: p50 {}, max {}: {times:?}",
+        times[VERIFIES / 2],
+        times[VERIFIES - 1]
+    );
+    // a watch is counted when it ends
+    let asked = eventually("the watches have ended", || {
+        let now = ["LIST", "WATCH"].map(|verb| requests(server, verb));
+        (now[1] - before[1] >= VERIFIES as u64).then(|| [now[0] - before[0], now[1] - before[1]])
+    });
+    println!("LIST and WATCH requests for {VERIFIES} verifies: {asked:?}");
+    assert_eq!(asked, [VERIFIES as u64; 2]);
+}

@@ -1,0 +1,84 @@
+//! An account that may not do everything.
+
+use std::time::{Duration, Instant};
+
+use super::{World, play};
+use crate::apiserver;
+
+/// What this account may do in a namespace, beside finding out which cluster it is.
+fn permit(server: &apiserver::Cluster, user: &str, namespace: &str, verbs: &str) {
+    server.apply(&format!(
+        "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: {user}}}
+rules: [{{apiGroups: [''], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {user}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {user}}}
+subjects: [{{kind: User, name: {user}}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: {user}, namespace: {namespace}}}
+rules: [{{apiGroups: [''], resources: [configmaps], verbs: [{verbs}]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {user}, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {user}}}
+subjects: [{{kind: User, name: {user}}}]
+"
+    ));
+}
+
+/// A world that reaches staging as this account.
+fn world(server: &apiserver::Cluster, user: &str, namespace: &str, verify: &str) -> World {
+    let world = World::new("[contexts.staging]\n", &[]);
+    world.kubeconfig_of(&[("staging", server.kubeconfig_as(user, &[]))], None);
+    let step = format!(
+        "step(\"Write\").change(|| k8s::apply(#{{ apiVersion: \"v1\", kind: \"ConfigMap\",
+    metadata: #{{ name: \"a\", namespace: \"{namespace}\" }} }})).verify(\"it is seen\", || {verify}).within(\"2m\");"
+    );
+    world.file("p.rhai", &play("\"staging\"", verify, &step));
+    world
+}
+
+#[test]
+fn a_change_that_is_not_permitted_fails_its_step_and_names_what_is_missing() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("reader");
+    let user = format!("user-{ns}");
+    permit(server, &user, &ns, "get, list, watch");
+    let world = world(server, &user, &ns, &format!("k8s::exists(\"ConfigMap/{ns}/a\")"));
+    let ended = world.run("run p.rhai --context staging");
+    ended.exits(11).says(&user).says("cannot patch resource \"configmaps\"").says(&ns);
+    assert!(server.get(&format!("ConfigMap/{ns}/a")).is_none());
+    let run = world.new_run(&[]);
+    assert_eq!(world.journal(&run).outcomes(), ["failed"]);
+
+    // and goes on once it is
+    permit(server, &user, &ns, "get, list, watch, patch, create");
+    world.run(&format!("resume {run}")).exits(0);
+    assert!(server.get(&format!("ConfigMap/{ns}/a")).is_some());
+}
+
+#[test]
+fn a_verify_that_may_not_look_fails_soon_and_names_what_is_missing() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("blind");
+    let user = format!("user-{ns}");
+    permit(server, &user, &ns, "get, list, watch, patch, create");
+    let world = world(server, &user, &ns, &format!("k8s::exists(\"Secret/{ns}/a\")"));
+    let started = Instant::now();
+    let ended = world.run("run p.rhai --context staging");
+    ended.exits(10).says(&user).says("cannot list resource \"secrets\"").says(&ns);
+    let failed = &world.journal(&world.new_run(&[])).of("step.failed")[0]["failure"]["verifies"][0];
+    assert!(failed["evaluations"].as_u64().unwrap() >= 4, "{failed}");
+    // four times over ten seconds, not the two minutes that it might have had
+    let took = started.elapsed();
+    assert!(took > Duration::from_secs(10) && took < Duration::from_secs(60), "{took:?}");
+}
