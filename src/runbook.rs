@@ -206,8 +206,8 @@ impl Runbook {
         let mut written = vec![];
         for (run, state) in self.inner.store.runs()? {
             let Ok(state) = state else { continue };
-            let died = state.life == Life::Running && !self.inner.store.is_live(&run) && state.has_effects();
-            if died && state.incident.is_none() {
+            let died = state.life == Life::Running && !self.inner.store.is_live(&run);
+            if died && state.incident.is_none() && incident::due(&state) {
                 written.extend(self.inner.write_incident(&run).ok());
             }
         }

@@ -58,12 +58,6 @@ impl Run {
         self.preflight()
     }
 
-    /// Binds a run whose first process ended before it had a bound plan. What was discovered stays as it was journaled.
-    pub fn bind_again(&mut self) -> Result<(), Stop> {
-        let staged = self.with_state(|state| state.staged.clone());
-        self.bind(staged)
-    }
-
     pub fn declare_bound(&mut self) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),

@@ -41,7 +41,9 @@ impl Run {
 
     fn failed_end(&self, failure: Failure, has_line: bool) -> Ended {
         let exit = if failure.kind == FailureKind::Journal { ExitCode::Internal } else { failure.kind.exit() };
-        let nothing_changed = failure.kind == FailureKind::Preflight;
+        // a resumed run may be refused as well, and has changed things before
+        let nothing_changed =
+            failure.kind == FailureKind::Preflight && !self.with_state(crate::event::RunState::has_effects);
         if !has_line {
             if let Err(error) = self.record(&Event::Failed { failure: failure.clone() }) {
                 return self.lost(&error);

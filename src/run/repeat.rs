@@ -24,6 +24,10 @@ impl Run {
                 return Err(Self::refused(FailureKind::Unknown, message));
             }
         }
+        if self.with_state(|state| state.preflight.is_none()) {
+            // its process ended before everything was asked that can be asked before the first change
+            self.preflight()?;
+        }
         let event = self.what_next();
         self.append(&event)?;
         self.end_children()?;

@@ -126,6 +126,7 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     refuse_errors(&findings)?;
     let connected = order.connect.connect().map_err(Box::new)?;
     refuse_unnamed(&offline.plan, &connected.target)?;
+    refuse_unknown_step(&offline.plan, order.settings.until.as_deref())?;
     let identity = who(&order, &connected)?;
     let staged = staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?;
     let run = RunId::new(format!("{}-{}", slug(stem(&order.bundle)), bind::random_hex()));
@@ -184,14 +185,18 @@ pub fn resume(crew: Crew, order: Order, run: &RunId) -> Ended {
     };
     match rejoin(crew, order, opened) {
         Ok((mut run, fresh)) => {
-            let result = if fresh { run.bind_again() } else { run.repeat() }.and_then(|()| run.drive());
+            let result = match fresh {
+                Some(staged) => run.bind(staged),
+                None => run.repeat(),
+            };
+            let result = result.and_then(|()| run.drive());
             run.conclude(result)
         }
         Err(ended) => *ended,
     }
 }
 
-fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, bool), Box<Ended>> {
+fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Staged>), Box<Ended>> {
     let Opened { log, state, torn } = opened;
     if state.is_closed() {
         return Err(Box::new(
@@ -229,7 +234,10 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, bool), Box<E
         bind::place(&connected.target, identity.as_ref(), scope.or_else(|| offline.plan.scope.clone()).as_deref());
     let held = crew.lock.take(&place, &holder).map_err(|error| locked(&error))?;
     // without a bound plan nothing has been decided or changed: it binds as if it were started now
-    let fresh = state.plan.is_none();
+    let fresh = match state.plan {
+        Some(_) => None,
+        None => Some(staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?),
+    };
     let mut recorder = Recorder::new(log, state, order.sinks, order.told);
     if let Some(torn) = torn {
         let text = format!(
@@ -317,6 +325,23 @@ fn refuse_unnamed(plan: &Plan, target: &crate::model::Target) -> Result<(), Box<
     let message = format!("the playbook is not for context {}: it names {}", target.name, plan.contexts.join(", "));
     let help = format!("name it in the plan: .contexts([…, \"{}\"])", target.name);
     Err(Box::new(Ended::new(ExitCode::WrongContext, message).help(help)))
+}
+
+/// A run that is to stop after a step which is not there would not stop.
+fn refuse_unknown_step(plan: &Plan, until: Option<&str>) -> Result<(), Box<Ended>> {
+    let Some(until) = until else { return Ok(()) };
+    if plan.steps().any(|step| step.id.as_str() == until || step.title == until) {
+        return Ok(());
+    }
+    let near = plan
+        .steps()
+        .map(|step| step.id.as_str())
+        .max_by(|a, b| strsim::jaro_winkler(a, until).total_cmp(&strsim::jaro_winkler(b, until)));
+    let ended = Ended::new(ExitCode::Usage, format!("--until {until}: the playbook has no such step"));
+    Err(Box::new(match near {
+        Some(near) => ended.help(format!("did you mean {near}?")),
+        None => ended,
+    }))
 }
 
 fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
