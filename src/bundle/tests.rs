@@ -111,7 +111,9 @@ fn the_digest_covers_paths_and_contents_and_not_runbook_toml() {
     let dir = folder(&[("a.rhai", ""), ("x", "1"), ("y", "2")]);
     let with = |paths: &[&str]| {
         let mut bundle = load(&dir);
-        paths.iter().for_each(|path| drop(bundle.add(path).unwrap()));
+        for path in paths {
+            bundle.add(path).unwrap();
+        }
         bundle
     };
     assert_eq!(with(&["x", "y"]).digest(), with(&["y", "x"]).digest());

@@ -75,7 +75,7 @@ impl Gates for Terminal {
             card.target.name, card.question
         );
         self.off_screen(|| {
-            self.ask(&question, elsewhere, |typed| {
+            ask(&question, elsewhere, |typed| {
                 if let Some(text) = typed.strip_prefix("note ") {
                     if let Some(runbook) = self.shared.runbook.get() {
                         let _ = runbook.note(card.run.as_str(), text.trim());
@@ -103,7 +103,7 @@ impl Gates for Terminal {
             step.title
         );
         self.off_screen(|| {
-            self.ask(&question, elsewhere, |typed| {
+            ask(&question, elsewhere, |typed| {
                 Some(if typed == "done" { Decision::Go { reason: None } } else { Decision::NotNow })
             })
         })
@@ -114,30 +114,29 @@ impl Gates for Terminal {
     }
 }
 
-impl Terminal {
-    fn ask(&self, question: &str, elsewhere: &dyn Fn() -> bool, answer: impl Fn(&str) -> Option<Decision>) -> Decision {
-        // what was typed before the question was there is no answer to it
-        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
-        loop {
-            let line = {
-                let _ = write!(io::stderr(), "{question}> ");
-                let _ = io::stderr().flush();
-                read_line(elsewhere)
-            };
-            match line {
-                Line::Typed(text) => {
-                    if let Some(decision) = answer(text.trim()) {
-                        return decision;
-                    }
+/// Asks until a line is an answer; the end of input, and an answer from elsewhere, decide nothing.
+fn ask(question: &str, elsewhere: &dyn Fn() -> bool, answer: impl Fn(&str) -> Option<Decision>) -> Decision {
+    // what was typed before the question was there is no answer to it
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+    loop {
+        let line = {
+            let _ = write!(io::stderr(), "{question}> ");
+            let _ = io::stderr().flush();
+            read_line(elsewhere)
+        };
+        match line {
+            Line::Typed(text) => {
+                if let Some(decision) = answer(text.trim()) {
+                    return decision;
                 }
-                Line::End => {
-                    let _ = writeln!(io::stderr());
-                    return Decision::NotNow;
-                }
-                Line::Elsewhere => {
-                    let _ = writeln!(io::stderr(), "\nanswered elsewhere");
-                    return Decision::NotNow;
-                }
+            }
+            Line::End => {
+                let _ = writeln!(io::stderr());
+                return Decision::NotNow;
+            }
+            Line::Elsewhere => {
+                let _ = writeln!(io::stderr(), "\nanswered elsewhere");
+                return Decision::NotNow;
             }
         }
     }

@@ -73,6 +73,6 @@ fn plain(finding: &Finding) -> String {
         Severity::Note => "note",
     };
     let place = finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-    let help: String = finding.help.iter().map(|help| format!("\n  help: {help}")).collect();
+    let help = finding.help.iter().map(|help| format!("\n  help: {help}")).collect::<Vec<_>>().concat();
     format!("{place}{word}: {}{help}", finding.message)
 }

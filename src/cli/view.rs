@@ -39,16 +39,20 @@ pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
         Progress::Json => view.sinks.push(Box::new(Json::new(io::stderr()))),
         Progress::Tty => {
             let mut terminal = Terminal::stderr(SUGGESTED);
-            earlier.iter().for_each(|line| terminal.catch_up(line));
+            for line in earlier {
+                terminal.catch_up(line);
+            }
             view.suspend = Some(terminal.suspender());
             view.sinks.push(Box::new(terminal));
         }
         _ => {
             let mut plain = Plain::new(io::stderr(), TimeZone::system(), SUGGESTED);
-            earlier.iter().for_each(|line| plain.catch_up(line));
+            for line in earlier {
+                plain.catch_up(line);
+            }
             let shared = Shared(Arc::new(Mutex::new(plain)));
             view.ticker = Some(tick(shared.0.clone(), Duration::from_secs(1), |plain: &mut Plain<Stderr>| {
-                plain.tick(Timestamp::now())
+                plain.tick(Timestamp::now());
             }));
             view.sinks.push(Box::new(shared));
         }

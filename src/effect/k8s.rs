@@ -54,7 +54,9 @@ impl Call {
             None => cluster.get(&parsed, &self.patience()).map(|found| found.map(Arc::new)),
         };
         let found = found.map_err(|error| self.ran_into(error.into()))?;
-        found.iter().for_each(|object| self.learn(object));
+        if let Some(object) = &found {
+            self.learn(object);
+        }
         Ok(found)
     }
 
@@ -82,7 +84,9 @@ impl Call {
                 .map(|listed| listed.items.into_iter().map(Arc::new).collect()),
         };
         let found = found.map_err(|error| self.ran_into(error.into()))?;
-        found.iter().for_each(|object| self.learn(object));
+        for object in &found {
+            self.learn(object);
+        }
         Ok(found)
     }
 

@@ -120,9 +120,9 @@ impl Ledger {
         };
         let mut recorder = self.recorder();
         if idempotent {
-            recorder.append(&event)?
+            recorder.append(&event)?;
         } else {
-            recorder.commit(&event)?
+            recorder.commit(&event)?;
         }
         error.map_or(Ok(output), Err)
     }

@@ -8,9 +8,9 @@ use crate::model::Body;
 pub enum Mode {
     /// The script is being declared: pure natives only.
     Declare,
-    /// discover, assume, precheck, verify, skip_if, show, undone: nothing may change.
+    /// `discover`, `assume`, `precheck`, `verify`, `skip_if`, `show`, `undone`: nothing may change.
     Read,
-    /// change, undo, repair.
+    /// `change`, `undo`, `repair`.
     Change,
 }
 

@@ -114,7 +114,9 @@ mod tests {
         let (cancel, count) = (Cancel::new(), Arc::new(AtomicU32::new(0)));
         let add = |count: &Arc<AtomicU32>| {
             let count = count.clone();
-            move || drop(count.fetch_add(1, Ordering::SeqCst))
+            move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
         };
         drop(cancel.on_cancel(add(&count)));
         let _kept = cancel.on_cancel(add(&count));

@@ -112,6 +112,9 @@ pub trait Store: Send + Sync {
     /// [`Log::sync`], which makes all of it so.
     fn create(&self, run: &RunId, bundle: &[u8]) -> Result<Box<dyn Log>, StoreError>;
 
+    /// Takes back a run that was created and has no line yet.
+    fn discard(&self, run: &RunId) -> Result<(), StoreError>;
+
     /// Opens a run for writing: one writer at a time. Cuts a torn last line and keeps it beside the journal.
     fn open(&self, run: &RunId) -> Result<Opened, StoreError>;
 

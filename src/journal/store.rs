@@ -149,6 +149,17 @@ impl Store for FileStore {
         Ok(Box::new(FileLog::new(self.shared.clone(), &folder, file, Mark::default(), made, lock)))
     }
 
+    fn discard(&self, run: &RunId) -> Result<(), StoreError> {
+        let folder = self.folder(run)?;
+        let journal = folder.join(JOURNAL);
+        let failed = |source| io_error(&folder, source);
+        if fs::metadata(&journal).map_err(failed)?.len() > 0 {
+            let message = "the run has lines and is kept".into();
+            return Err(StoreError::Damaged { path: journal.display().to_string(), line: 1, message });
+        }
+        fs::remove_dir_all(&folder).map_err(failed)
+    }
+
     fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
         let folder = self.folder(run)?;
         let failed = |source| io_error(&folder.join(JOURNAL), source);

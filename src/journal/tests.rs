@@ -157,7 +157,9 @@ fn what_was_written_is_read_and_folds_to_the_same_state() {
     let text = fs::read_to_string(fixture.journal()).unwrap();
     assert_eq!(text.lines().collect::<Vec<_>>(), lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>());
     let mut folded = crate::event::RunState::default();
-    lines.iter().for_each(|line| folded.take(line).unwrap());
+    for line in &lines {
+        folded.take(line).unwrap();
+    }
     assert_eq!(fixture.store.state(&run()).unwrap(), folded);
     assert!(folded.is_closed());
     assert_eq!(fixture.store.bundle(&run()).unwrap(), b"{}");
@@ -237,7 +239,7 @@ fn each_byte_flipped_is_a_dropped_tail_or_a_refusal_that_names_the_line() {
             let mut damaged = bytes.clone();
             damaged[at] ^= flip;
             fs::write(fixture.journal(), &damaged).unwrap();
-            let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+            let line = bytes[..at].split(|byte| *byte == b'\n').count() as u64;
             match fixture.lines() {
                 Ok(lines) => {
                     assert!(at >= last, "byte {at} ^ {flip} was not seen");

@@ -102,11 +102,9 @@ impl Strip {
             }
             self.state = match (self.state, byte) {
                 (State::Text, b'\r') => State::Return,
-                (State::Text | State::Control | State::Escape, 0x1b) => State::Escape,
-                (State::Escape, b'[') => State::Control,
+                (State::Text | State::Control | State::Escape, 0x1b) | (State::Escape, 0x20..=0x2f) => State::Escape,
+                (State::Escape, b'[') | (State::Control, 0x20..=0x3f) => State::Control,
                 (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::String,
-                (State::Escape, 0x20..=0x2f) => State::Escape,
-                (State::Control, 0x20..=0x3f) => State::Control,
                 (State::String, 0x1b) => State::StringEscape,
                 // A line's end also ends what was never closed, so that one bad byte does not hide the rest.
                 (State::Control | State::String | State::StringEscape | State::Escape, b'\n') => {

@@ -13,7 +13,7 @@ impl Sh {
     }
 
     fn command(&self) -> Command<'_> {
-        Command { timeout: Some(Duration::from_secs(60)), ..Command::new(&self.argv, &self.env) }
+        Command { timeout: Some(Duration::from_mins(1)), ..Command::new(&self.argv, &self.env) }
     }
 }
 

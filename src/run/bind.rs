@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long one `discover` may take.
-const DISCOVER: Duration = Duration::from_secs(60);
+const DISCOVER: Duration = Duration::from_mins(1);
 
 /// Connects to a context, and declares the playbook on it: with its params, its tools, its checks.
 pub trait Connect: Send + Sync {

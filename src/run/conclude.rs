@@ -44,10 +44,8 @@ impl Run {
         // a resumed run may be refused as well, and has changed things before
         let nothing_changed =
             failure.kind == FailureKind::Preflight && !self.with_state(crate::event::RunState::has_effects);
-        if !has_line {
-            if let Err(error) = self.record(&Event::Failed { failure: failure.clone() }) {
-                return self.lost(&error);
-            }
+        if !has_line && let Err(error) = self.record(&Event::Failed { failure: failure.clone() }) {
+            return self.lost(&error);
         }
         if !nothing_changed {
             self.collect_evidence();
@@ -84,11 +82,11 @@ impl Run {
 
     fn give_up_place(&self) {
         let run = self.with_state(|state| state.run.clone());
-        if let Some(run) = run {
-            if let Err(error) = self.crew.lock.free(&run) {
-                // a place whose run is closed is free to the next taker anyway
-                tracing::warn!(%error, "the place of {run} was not given up");
-            }
+        if let Some(run) = run
+            && let Err(error) = self.crew.lock.free(&run)
+        {
+            // a place whose run is closed is free to the next taker anyway
+            tracing::warn!(%error, "the place of {run} was not given up");
         }
     }
 }

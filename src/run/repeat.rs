@@ -54,12 +54,11 @@ impl Run {
             match item {
                 Item::Step(step) => match state.step(&step.id).status {
                     StepStatus::Verified => skip.push(step.id.clone()),
-                    StepStatus::Changed | StepStatus::Pending => {}
                     StepStatus::Manual => ask.push(format!("\"{}\" is done by hand", step.title)),
                     StepStatus::Started | StepStatus::Failed if step.doing == Doing::Change => {
-                        redo.push(step.id.clone())
+                        redo.push(step.id.clone());
                     }
-                    StepStatus::Started | StepStatus::Failed => {}
+                    StepStatus::Pending | StepStatus::Started | StepStatus::Changed | StepStatus::Failed => {}
                 },
                 Item::Gate(gate) if state.at_gate.as_ref() == Some(&gate.id) => ask.push(gate.question.clone()),
                 Item::Gate(_) => {}

@@ -138,12 +138,20 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
         host: order.host.clone(),
     };
     let place = bind::place(&connected.target, identity.as_ref(), offline.plan.scope.as_deref());
-    let held = crew.lock.take(&place, &holder).map_err(|error| locked(&error))?;
     let bytes = order
         .bundle
         .to_bytes(order.holds_secret.as_ref())
         .map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
     let log = crew.store.create(&run, &bytes).map_err(|error| unwritable(&error))?;
+    // after the run's folder is there: a holder without one counts as gone
+    let held = match crew.lock.take(&place, &holder) {
+        Ok(held) => held,
+        Err(error) => {
+            drop(log);
+            crew.store.discard(&run).map_err(|error| unwritable(&error))?;
+            return Err(locked(&error));
+        }
+    };
     (order.named)(&run);
     let mut recorder = Recorder::new(log, RunState::default(), order.sinks, order.told);
     let opened = Event::Opened {
@@ -206,19 +214,19 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Stage
     }
     let connected = order.connect.connect().map_err(Box::new)?;
     let identity = who(&order, &connected)?;
-    if let (Some(then), Some(now)) = (&state.identity, &identity) {
-        if then.uid != now.uid {
-            let message = format!(
-                "context {} is another cluster than the one that run {} began on: kube-system has UID {}, it had {}",
-                connected.target.name,
-                name(&state),
-                now.uid,
-                then.uid
-            );
-            return Err(Box::new(
-                Ended::new(ExitCode::WrongContext, message).help(format!("runbook show {}", name(&state))),
-            ));
-        }
+    if let (Some(then), Some(now)) = (&state.identity, &identity)
+        && then.uid != now.uid
+    {
+        let message = format!(
+            "context {} is another cluster than the one that run {} began on: kube-system has UID {}, it had {}",
+            connected.target.name,
+            name(&state),
+            now.uid,
+            then.uid
+        );
+        return Err(Box::new(
+            Ended::new(ExitCode::WrongContext, message).help(format!("runbook show {}", name(&state))),
+        ));
     }
     let holder = Holder {
         run: state.run.clone().unwrap_or_else(|| RunId::new("")),

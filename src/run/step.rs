@@ -177,7 +177,7 @@ impl Run {
             for broker in gates {
                 let elsewhere = || self.cancel.is_cancelled() || self.has_message(&step.id);
                 match broker.manual(step, instructions, &elsewhere) {
-                    Decision::Go { reason } => done = Some(reason),
+                    Decision::Go { reason } => done = Some(Done { reason }),
                     Decision::NoGo { .. } | Decision::NotNow => {}
                 }
                 self.go_on()?;
@@ -190,7 +190,7 @@ impl Run {
                 done = self.done_message(&step.id);
             }
         }
-        let Some(reason) = done else {
+        let Some(Done { reason }) = done else {
             return Err(Stop::Waiting {
                 reason: format!("step \"{}\" is done by hand: {instructions}", step.title),
                 gate: None,
@@ -202,10 +202,10 @@ impl Run {
         Ok(())
     }
 
-    fn done_message(&self, id: &StepId) -> Option<Option<String>> {
+    fn done_message(&self, id: &StepId) -> Option<Done> {
         self.with_state(|state| {
             state.unused.iter().find_map(|message| match &message.said {
-                Said::Done { step, reason } if step == id => Some(reason.clone()),
+                Said::Done { step, reason } if step == id => Some(Done { reason: reason.clone() }),
                 _ => None,
             })
         })

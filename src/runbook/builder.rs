@@ -58,7 +58,7 @@ impl Inner {
             return Ok(sandbox);
         }
         std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let sandbox = Sandbox::open(&path.join("state.redb"), crate::sandbox::Options::default())
+        let sandbox = Sandbox::open(path.join("state.redb"), crate::sandbox::Options::default())
             .map_err(|error| error.to_string())?;
         let sandbox = Arc::new(sandbox);
         open.push((path, Arc::downgrade(&sandbox)));

@@ -286,7 +286,7 @@ fn read_secret(inner: &Inner, root: &Path, from: &str) -> Result<Secret, String>
 }
 
 /// How long a command that gives a secret may take: some ask for a touch.
-const SECRET: std::time::Duration = std::time::Duration::from_secs(60);
+const SECRET: std::time::Duration = std::time::Duration::from_mins(1);
 
 fn unseen(what: &str) -> EffectError {
     EffectError::new(Sort::Unseen, format!("{what} is not known in a trial"))

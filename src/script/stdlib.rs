@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_module_can_be_imported_beside_every_other() {
-        let imports: String = names().map(|name| format!("import \"std/{name}\" as {name};\n")).collect();
+        let imports = names().map(|name| format!("import \"std/{name}\" as {name};\n")).collect::<Vec<_>>().concat();
         let sources: Arc<dyn Sources> = Arc::new(Texts::new("p.rhai", &format!("{imports}plan(\"All\");")));
         without_findings(&declare(&sources, &Setting::default()));
     }

@@ -21,7 +21,7 @@ impl Args {
         } else if left.is_empty() {
             say::result(&format!("run {run} is given up; it changed nothing\n"));
         } else {
-            let steps: String = left.iter().map(|step| format!("  {step}\n")).collect();
+            let steps = left.iter().map(|step| format!("  {step}\n")).collect::<Vec<_>>().concat();
             say::result(&format!("run {run} is given up; what these steps changed stays:\n{steps}"));
         }
         Ok(ExitCode::Done)

@@ -1,7 +1,7 @@
 use clap_complete::Shell;
 
-use super::super::{command, global::Global, say};
-use crate::{model::ExitCode, runbook::Error};
+use super::super::{command, say};
+use crate::model::ExitCode;
 
 /// Writes a completion script for a shell.
 #[derive(clap::Args, Debug)]
@@ -11,10 +11,10 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(&self, _: &Global) -> Result<ExitCode, Error> {
+    pub fn run(&self) -> ExitCode {
         let mut script = vec![];
         clap_complete::generate(self.shell, &mut command(), "runbook", &mut script);
         say::result(&String::from_utf8_lossy(&script));
-        Ok(ExitCode::Done)
+        ExitCode::Done
     }
 }

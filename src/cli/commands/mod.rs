@@ -82,10 +82,10 @@ impl Cli {
             Verb::Done(args) => args.run(global),
             Verb::Abandon(args) => args.run(global),
             Verb::Note(args) => args.run(global),
-            Verb::Runs(args) => args.run(global),
+            Verb::Runs(runs::Args {}) => runs::run(global),
             Verb::Show(args) => args.run(global),
-            Verb::Completions(args) => args.run(global),
-            Verb::Man(args) => args.run(global),
+            Verb::Completions(args) => Ok(args.run()),
+            Verb::Man(man::Args {}) => man::run(),
         }
     }
 }

@@ -7,25 +7,23 @@ use crate::{model::ExitCode, report, runbook::Error};
 #[derive(clap::Args, Debug)]
 pub struct Args {}
 
-impl Args {
-    pub fn run(&self, global: &Global) -> Result<ExitCode, Error> {
-        let runbook = global.runbook()?;
-        let rows: Vec<report::Row> = runbook
-            .runs()?
-            .iter()
-            .map(|(run, state)| {
-                let state = state.as_ref().map_err(ToString::to_string);
-                report::row(run, state, runbook.is_live(run), view::SUGGESTED)
-            })
-            .collect();
-        if global.json() {
-            say::json(&rows);
-        } else if rows.is_empty() {
-            say::tell("no runs yet: runbook run PLAYBOOK --context NAME");
-        } else {
-            let width = console::Term::stdout().size_checked().map_or(120, |(_, width)| usize::from(width));
-            say::result(&report::runs(&rows, &TimeZone::system(), width));
-        }
-        Ok(ExitCode::Done)
+pub fn run(global: &Global) -> Result<ExitCode, Error> {
+    let runbook = global.runbook()?;
+    let rows: Vec<report::Row> = runbook
+        .runs()?
+        .iter()
+        .map(|(run, state)| {
+            let state = state.as_ref().map_err(ToString::to_string);
+            report::row(run, state, runbook.is_live(run), view::SUGGESTED)
+        })
+        .collect();
+    if global.json() {
+        say::json(&rows);
+    } else if rows.is_empty() {
+        say::tell("no runs yet: runbook run PLAYBOOK --context NAME");
+    } else {
+        let width = console::Term::stdout().size_checked().map_or(120, |(_, width)| usize::from(width));
+        say::result(&report::runs(&rows, &TimeZone::system(), width));
     }
+    Ok(ExitCode::Done)
 }

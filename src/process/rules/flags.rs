@@ -43,7 +43,7 @@ pub(super) fn is_remote(place: &str) -> bool {
 }
 
 /// The arguments that the tool itself reads: up to a `--` that is surely one, not the value of the flag before it.
-pub(super) fn own<'a>(args: &'a [String], is_switch: impl Fn(&str) -> bool) -> &'a [String] {
+pub(super) fn own(args: &[String], is_switch: impl Fn(&str) -> bool) -> &[String] {
     let end = (0..args.len()).find(|&index| {
         let before = index.checked_sub(1).map_or("", |before| args[before].as_str());
         args[index] == "--" && (!is_flag(before) || before.contains('=') || is_switch(before))

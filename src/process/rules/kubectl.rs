@@ -168,18 +168,20 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
         "config view" if found.has(&["--raw", "--flatten"]) => {
             Err(found.refused("it prints credentials").help("`kubectl config view` leaves them out"))
         }
-        _ => read_from_files(found),
+        _ => {
+            read_from_files(found);
+            Ok(())
+        }
     }
 }
 
 /// Templates can be read from files too.
-fn read_from_files(found: &mut Found<'_>) -> Result<(), Refused> {
+fn read_from_files(found: &mut Found<'_>) {
     for output in values(found.args, "--output", Some("-o")) {
         if let Some((_, file)) = output.split_once("-file=") {
             found.files.push(file.to_owned());
         }
     }
-    Ok(())
 }
 
 /// What `kubectl kustomize` and `kustomize build` have in common: a folder of the bundle, and no code that it names.

@@ -104,7 +104,7 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
                 .refused("a dry run with --mode=try cancels a rollback that is pending")
                 .help("use another --mode"));
         }
-        "service" | "services" => service(found)?,
+        "service" | "services" => service(found),
         // It is a dry run unless told otherwise.
         "rotate-ca" if !found.args.iter().any(|arg| arg == "--dry-run=false") => found.rule = Read,
         "health" | "logs" | "log" | "dmesg" | "events" if found.has(&["-f", "--follow"]) => {
@@ -124,11 +124,10 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
 }
 
 /// `service`, `service ID` and `service ID status` read; `service ID start|stop|restart` changes.
-fn service(found: &mut Found<'_>) -> Result<(), Refused> {
+fn service(found: &mut Found<'_>) {
     let action = ["start", "stop", "restart"].into_iter().find(|action| found.args.iter().any(|arg| arg == action));
     if let Some(action) = action {
         found.rule = Change;
         found.subcommand = format!("service {action}");
     }
-    Ok(())
 }

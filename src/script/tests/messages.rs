@@ -11,9 +11,10 @@ fn shown(text: &str) -> String {
 /// What a closure's error looks like when it runs.
 fn failing(text: &str) -> String {
     let declared = sound(text);
-    let error = match declared.has(&Body::Change(step("steps/s"))) {
-        true => change(&declared, "steps/s").unwrap_err(),
-        false => verify(&declared, "steps/s").unwrap_err(),
+    let error = if declared.has(&Body::Change(step("steps/s"))) {
+        change(&declared, "steps/s").unwrap_err()
+    } else {
+        verify(&declared, "steps/s").unwrap_err()
     };
     excerpt::excerpt(&error.finding(), &Texts::new("p.rhai", text))
 }
