@@ -12,6 +12,11 @@ use crate::{
 /// What a step's change may return at most, as JSON.
 const OUTPUT: usize = 64 * 1024;
 
+/// What was asked for by hand is done.
+struct Done {
+    reason: Option<String>,
+}
+
 impl Run {
     /// One step, from its prechecks to its verifies; goes on where the journal ends.
     pub fn step(&mut self, step: &Step) -> Result<(), Stop> {
