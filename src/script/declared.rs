@@ -288,11 +288,7 @@ fn unanswerable(error: Box<EvalAltResult>) -> Box<EvalAltResult> {
 
 /// Runs one closure within its bounds.
 pub(super) fn run(engine: &Engine, library: &Library, closure: &Closure, call: Call) -> Result<Dynamic, ScriptError> {
-    bounded(engine, library, closure, &call.clone(), || {
-        let value = closure.run(engine, call);
-        // text that was made of a missing value could not be raised where it arose
-        observe::pending().map_or(value, Err)
-    })
+    bounded(engine, library, closure, &call.clone(), || closure.run(engine, call))
 }
 
 /// Holds a call's bounds around `work`, and says what ended it.

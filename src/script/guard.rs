@@ -6,7 +6,10 @@ use std::{
 
 use rhai::Dynamic;
 
-use super::error::{ErrorKind, ScriptError};
+use super::{
+    error::{ErrorKind, ScriptError},
+    observe,
+};
 use crate::model::Place;
 
 /// Asked often while a script runs: true when it is to end at once.
@@ -21,11 +24,16 @@ pub(super) enum Stop {
     Cancelled,
     Deadline(Duration),
     Secret(String, Option<Place>),
+    /// Text was made of something missing; in words, and where.
+    Missing(String, Place),
 }
 
 impl Stop {
     pub(super) fn error(&self) -> ScriptError {
         match self {
+            Self::Missing(what, place) => {
+                ScriptError::new(ErrorKind::Value, what.clone()).at(place.clone()).help("give it a default with `?? …`")
+            }
             Self::Cancelled => ScriptError::new(ErrorKind::Cancelled, "ended on request"),
             Self::Deadline(limit) => {
                 ScriptError::new(ErrorKind::Deadline, format!("not done after {}", crate::model::Span::from(*limit)))
@@ -65,7 +73,9 @@ impl Guard {
     /// What ended the script, whether or not the script noticed.
     #[allow(clippy::unused_self, reason = "it belongs to this guard, and is asked while it stands")]
     pub(super) fn stopped(&self) -> Option<Stop> {
-        CURRENT.with_borrow(|stack| stack.last().and_then(|current| current.poison.clone()))
+        let poison = CURRENT.with_borrow(|stack| stack.last().and_then(|current| current.poison.clone()));
+        let missing = unraised();
+        poison.or(missing)
     }
 }
 
@@ -111,7 +121,13 @@ fn due(current: &Current) -> Option<Stop> {
     if current.cancelled.as_ref().is_some_and(|cancelled| cancelled()) {
         return Some(Stop::Cancelled);
     }
-    current.deadline.filter(|(at, _)| Instant::now() >= *at).map(|(_, limit)| Stop::Deadline(limit))
+    let late = current.deadline.filter(|(at, _)| Instant::now() >= *at).map(|(_, limit)| Stop::Deadline(limit));
+    late.or_else(unraised)
+}
+
+/// What interpolation could not raise: no effect may take place with text that was made of something missing.
+fn unraised() -> Option<Stop> {
+    observe::unraised().map(|(what, place)| Stop::Missing(what, place))
 }
 
 /// Ends the script at its next operation: interpolation swallows errors, so an error alone is not enough.

@@ -4,9 +4,10 @@
 use std::any::TypeId;
 use std::fmt::Write as _;
 
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, NativeCallContext, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, NativeCallContext};
 
 use super::compare::{Trouble, eq};
+use super::explain::place;
 use super::missing::{missing_of, outside, push_key};
 use super::object::Obj;
 use super::record::{self, Extra, Outcome};
@@ -27,7 +28,12 @@ struct Differences<'c> {
 }
 
 fn expect(ctx: &NativeCallContext, value: &Dynamic, wanted: &Dynamic) -> Result<bool, Box<EvalAltResult>> {
-    let mut differences = Differences { place: place(ctx), compared: 0, found: Vec::new(), ctx };
+    let mut differences = Differences {
+        place: Some(place(ctx.call_source().unwrap_or(""), ctx.call_position())),
+        compared: 0,
+        found: Vec::new(),
+        ctx,
+    };
     differences.compare(&mut String::new(), &value.flatten_clone(), &wanted.flatten_clone())?;
     let Differences { compared, found, .. } = differences;
     let differs = found.iter().any(|o| o.holds == Some(false));
@@ -162,11 +168,4 @@ fn absent(ctx: &NativeCallContext, value: &Dynamic, path: &Dynamic) -> Result<bo
     let holds = at.is_unit();
     let reason = (!holds).then(|| format!("`{path}` is {}", shown(&at)));
     Ok(record::record_native(ctx, "absent", Some(holds), reason))
-}
-
-fn place(ctx: &NativeCallContext) -> Option<Place> {
-    let position: Position = ctx.call_position();
-    let number = |n: Option<usize>| u32::try_from(n.unwrap_or(0)).unwrap_or(u32::MAX);
-    let place = Place::new(ctx.call_source().unwrap_or(""), number(position.line()), number(position.position()));
-    (!position.is_none()).then_some(place)
 }

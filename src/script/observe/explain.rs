@@ -1,7 +1,6 @@
 //! From records to observations: source text, expected and observed side, what was compared inside.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, Position};
 use serde_json::Value;
@@ -54,7 +53,7 @@ impl Explain<'_> {
     fn silent(&self, leaf: &Leaf) -> Observation {
         let text = self.program.text(self.engine, &leaf.file).and_then(|text| text.around(leaf.position));
         Observation {
-            place: place(&leaf.file, leaf.position),
+            place: Some(place(&leaf.file, leaf.position)),
             expression: text.map(|around| around.text.to_owned()).unwrap_or_default(),
             operator: String::new(),
             expected: None,
@@ -101,7 +100,7 @@ impl Explain<'_> {
             Outcome::Group => None,
         };
         Observation {
-            place: place(file, record.position),
+            place: Some(place(file, record.position)),
             expression: around.map(|around| around.text.to_owned()).unwrap_or_default(),
             operator: operator.into(),
             expected,
@@ -144,7 +143,8 @@ fn side(value: &Dynamic) -> Option<Value> {
     if missing_of(value).is_some() { None } else { Some(shown(value)) }
 }
 
-fn place(file: &Arc<str>, position: Position) -> Option<Place> {
+/// A place as the model has it; column 0 and line 0 where Rhai knows none.
+pub(super) fn place(file: &str, position: Position) -> Place {
     let number = |n: Option<usize>| u32::try_from(n.unwrap_or(0)).unwrap_or(u32::MAX);
-    (!position.is_none()).then(|| Place::new(&**file, number(position.line()), number(position.position())))
+    Place::new(file, number(position.line()), number(position.position()))
 }

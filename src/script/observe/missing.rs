@@ -8,7 +8,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Module, Position, Token};
 
-use super::record;
+use super::{explain, record};
+use crate::model::Place;
 
 /// What is missing, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -176,10 +177,10 @@ pub fn not_yet_error(what: &Missing) -> Box<EvalAltResult> {
     }
 }
 
-/// An error that could not be raised where it arose: text was made of a missing value outside an evaluation (Rhai
-/// swallows errors inside `${…}`). Ask for it in `on_progress`, before every effect and after a call; asking clears it.
-pub fn pending() -> Option<Box<EvalAltResult>> {
-    record::take_pending().map(|(what, position)| outside(&what, position))
+/// What could not be raised where it arose, in words, and where: text was made of a missing value outside an evaluation
+/// (Rhai swallows errors inside `${…}`). To be asked before every effect and after a call; asking clears it.
+pub fn unraised() -> Option<(String, Place)> {
+    record::take_unraised().map(|(what, place)| (what.text(), place))
 }
 
 /// Maps `?.` and `?[` to `.` and `[`, which are as forgiving here and keep the path of what is missing.
@@ -206,7 +207,7 @@ pub(super) fn register(engine: &mut Engine) {
         engine.register_raw_fn(name, [unit], |ctx, args| -> Result<ImmutableString, Box<EvalAltResult>> {
             let Some(what) = missing_of(args[0]) else { return Ok("".into()) };
             if !record::loose_miss(what.text()) {
-                record::set_pending(what, ctx.call_position());
+                record::set_unraised(what, explain::place(ctx.call_source().unwrap_or(""), ctx.call_position()));
             }
             Ok("".into())
         });

@@ -21,7 +21,7 @@ mod value;
 mod tests;
 
 pub use evaluate::evaluate;
-pub use missing::{Missing, missing_because, missing_object, missing_of, not_yet_error, pending, token};
+pub use missing::{Missing, missing_because, missing_object, missing_of, not_yet_error, token, unraised};
 pub use object::Obj;
 pub use program::{ClosurePlace, Program};
 pub use record::{is_recording, record_native};
@@ -32,7 +32,7 @@ use rhai::Engine;
 /// Gives an engine the objects, the operators and the natives of this module.
 ///
 /// The engine must also map its tokens through [`token`] (`on_parse_token` has one callback, which belongs to whoever
-/// makes the engine), run without optimisation, and ask [`pending`] in its `on_progress`. Sets `on_missing_function`.
+/// makes the engine) and run without optimisation; whoever calls scripts asks [`unraised`]. Sets `on_missing_function`.
 pub fn register(engine: &mut Engine) {
     // Built-in operators would answer before the registered ones, unrecorded.
     engine.set_fast_operators(false);

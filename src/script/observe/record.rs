@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rhai::{Dynamic, NativeCallContext, Position};
 
 use super::missing::{Missing, by_tag};
-use crate::model::Observation;
+use crate::model::{Observation, Place};
 
 /// More records than anyone reads; what comes after them is not explained, and what is missing after them still counts.
 const MOST_RECORDS: usize = 20_000;
@@ -111,7 +111,7 @@ impl Recorder {
 
 thread_local! {
     static CURRENT: RefCell<Option<Recorder>> = const { RefCell::new(None) };
-    static PENDING: Cell<Option<(Arc<Missing>, Position)>> = const { Cell::new(None) };
+    static UNRAISED: Cell<Option<(Arc<Missing>, Place)>> = const { Cell::new(None) };
 }
 
 /// Runs `f` on the recorder, if an evaluation is going on. The recorder is not borrowed while scripts run.
@@ -164,12 +164,12 @@ pub(super) fn loose_miss(reason: String) -> bool {
     with(|r| r.loose.push(reason)).is_some()
 }
 
-pub(super) fn set_pending(what: Arc<Missing>, position: Position) {
-    PENDING.set(Some((what, position)));
+pub(super) fn set_unraised(what: Arc<Missing>, place: Place) {
+    UNRAISED.set(Some((what, place)));
 }
 
-pub(super) fn take_pending() -> Option<(Arc<Missing>, Position)> {
-    PENDING.take()
+pub(super) fn take_unraised() -> Option<(Arc<Missing>, Place)> {
+    UNRAISED.take()
 }
 
 /// Records a comparison and gives what the script is told: its answer, or, for a miss, the one that lets others speak.

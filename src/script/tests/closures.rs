@@ -138,3 +138,16 @@ fn a_missing_field_is_not_yet_and_names_its_path() {
     let words = serde_json::to_string(&evaluation).unwrap();
     assert!(words.contains("status.phase") && words.contains("phse"), "{words}");
 }
+
+#[test]
+fn text_made_of_a_missing_field_ends_a_change() {
+    let declared = sound(
+        "plan(\"p\"); let a = step(\"a\").change(|| 1);\nstep(\"b\").change(|| { let n = `pvc-${a.output.nmae}`; n });",
+    );
+    let body = Body::Change(step("steps/b"));
+    let mut call = Call::new(body.clone());
+    call.outputs = Some(Arc::new(|_| Some(json!({"name": "x"}))));
+    let error = declared.call(&body, call).unwrap_err();
+    assert!(error.message.contains("`nmae` of ") && error.message.contains("did you mean `name`?"), "{error:?}");
+    assert_eq!(error.place.unwrap().to_string(), "p.rhai:2:37");
+}

@@ -114,7 +114,7 @@ impl Bench {
         engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(256, 256).set_max_call_levels(64);
         #[expect(deprecated, reason = "volatile")]
         engine.on_parse_token(|t, _, _| token(t));
-        engine.on_progress(|_| super::pending().map(|error| error.to_string().into()));
+        engine.on_progress(|_| super::unraised().map(|(what, _)| what.into()));
         register(&mut engine);
         let mut k8s = Module::new();
         k8s.set_native_fn("get", |name: ImmutableString| Ok(get(&name)));
