@@ -11,12 +11,21 @@ use super::{
 };
 use crate::{
     event::{Applied, Event, Outcome},
-    model::{Digest, Place, Read, Touch, Verb},
+    model::{Place, Read, Touch, Verb},
     process::{
         self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
         rules::{self, Class, Kind, Reach},
     },
 };
+
+/// What a command gets besides its arguments: the place for secrets, which no argument may hold.
+#[derive(Clone, Debug, Default)]
+pub struct CommandInput {
+    /// Environment variables.
+    pub env: Vec<(String, String)>,
+    /// What it reads on stdin.
+    pub stdin: Option<String>,
+}
 
 /// What a command did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +40,7 @@ pub struct CommandAnswer {
 
 impl Call {
     /// Runs a command that only reads. A status other than 0 is an answer, not an error.
-    pub fn cmd_read(&self, argv: &[String]) -> Result<CommandAnswer, EffectError> {
+    pub fn cmd_read(&self, argv: &[String], input: &CommandInput) -> Result<CommandAnswer, EffectError> {
         let native = "cmd::read";
         self.allow(native, Mode::Read)?;
         let class = self.classify(native, argv)?;
@@ -43,11 +52,11 @@ impl Call {
             return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new() });
         }
         self.read(Read::Polled(argv.join(" ")));
-        self.spawn(&class, argv, &mut |_| Ok(()))
+        self.spawn(&class, argv, input, &mut |_| Ok(()))
     }
 
     /// Runs a command that changes something. A status other than 0 fails the step.
-    pub fn cmd_run(&self, argv: &[String], place: Option<Place>) -> Result<Value, EffectError> {
+    pub fn cmd_run(&self, argv: &[String], input: &CommandInput, place: Option<Place>) -> Result<Value, EffectError> {
         let native = "cmd::run";
         self.allow(native, Mode::Change)?;
         let class = self.classify(native, argv)?;
@@ -75,7 +84,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![target.clone()],
-            input: Digest::of_json(&argv),
+            input: self.digest_of(&json!([argv, input.env, input.stdin])),
             idempotent: class.kind == Kind::Read,
             place,
         };
@@ -84,7 +93,7 @@ impl Call {
             || Ok(vec![]),
             |_| {
                 let mut pid = 0;
-                let answer = self.spawn(&class, argv, &mut |child| {
+                let answer = self.spawn(&class, argv, input, &mut |child| {
                     pid = child.pid;
                     let event = Event::ChildStarted {
                         command: argv.iter().map(|a| self.scrub(a)).collect(),
@@ -135,6 +144,7 @@ impl Call {
         &self,
         class: &Class,
         argv: &[String],
+        input: &CommandInput,
         started: &mut dyn FnMut(&Started) -> Result<(), EffectError>,
     ) -> Result<CommandAnswer, EffectError> {
         let door = self.door("cmd")?;
@@ -145,10 +155,14 @@ impl Call {
             reach.kubeconfig = Some(private.path());
             context = Some(private.context());
         }
-        let env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
+        let mut env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
+        for (name, value) in &input.env {
+            env = env.with(name, value).map_err(|why| EffectError::new(Sort::Refused, why))?;
+        }
         let command_line = class.command(argv, context, false);
         let mut command = Command::new(&command_line, env.variables());
         command.timeout = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        command.stdin = input.stdin.as_ref().map(|text| text.as_bytes());
         command.cwd = door.parts.folder.as_deref();
         let mut refused = None;
         let mut hooks = Hooks {

@@ -160,7 +160,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: values.iter().map(|object| object::reference(object).to_string()).collect(),
-            input: Digest::of_json(&values),
+            input: self.digest_of(&json!(values)),
             idempotent: true,
             place,
         };
@@ -248,6 +248,15 @@ impl Call {
         self.allow(native, needs)?;
         let objects = manifest::objects(self, native, &Source::Text(path.into()))?;
         Ok(objects.iter().map(|(object, _)| object::reference(object).to_string()).collect())
+    }
+
+    /// The digest of what is sent, without the secrets in it: those of a weak one could be found by trying.
+    pub(super) fn digest_of(&self, input: &Value) -> Digest {
+        let mut input = input.clone();
+        if let Some(door) = &self.door {
+            door.parts.scrubber.scrub_value(&mut input);
+        }
+        Digest::of_json(&input)
     }
 
     /// Remembers the values of a Secret that was seen, so that nothing is written with them.

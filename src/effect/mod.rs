@@ -20,7 +20,7 @@ pub use crate::{
     event::Cancel,
 };
 pub use call::{Call, Trouble};
-pub use cmd::{CommandAnswer, end_child};
+pub use cmd::{CommandAnswer, CommandInput, end_child};
 pub use door::{Door, DoorParts, HostRule};
 pub use error::{EffectError, Sort};
 pub use k8s::{DryRun, Readiness};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Out, entry,
-    world::{World, raise},
+    world::{self, World, raise},
 };
 use crate::{
     effect::{Mode, Selector, Source},
@@ -140,7 +140,7 @@ impl World {
         if let Some(text) = value.read_lock::<ImmutableString>() {
             return Ok(Source::Text(text.to_string()));
         }
-        let json = observe::from_dynamic(value)
+        let json = world::opened(value)
             .map_err(|why| self.refuse(native, &format!("takes a path, YAML text or a map, and not this: {why}")))?;
         match json {
             Value::Object(_) | Value::Array(_) => Ok(Source::Value(json)),

@@ -2,7 +2,8 @@
 
 use std::{any::Any, sync::Arc};
 
-use rhai::{Dynamic, EvalAltResult, NativeCallContext};
+use rhai::{Array, Dynamic, EvalAltResult, Map, NativeCallContext};
+use serde_json::Value;
 
 use super::Out;
 use crate::{
@@ -75,4 +76,18 @@ pub(super) fn raise(place: &Place, error: EffectError) -> Box<EvalAltResult> {
     script.help.clone_from(&error.help);
     let script = script.because(error);
     if last { script.end() } else { script.raise() }
+}
+
+/// A value as JSON with its secrets opened: for what is sent, never for what is written.
+pub(super) fn opened(value: &Dynamic) -> Result<Value, String> {
+    if let Some(secret) = value.read_lock::<Secret>() {
+        return Ok(secret.expose().into());
+    }
+    if let Some(entries) = value.read_lock::<Map>() {
+        return entries.iter().map(|(key, entry)| Ok((key.to_string(), opened(entry)?))).collect();
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        return items.iter().map(opened).collect::<Result<Vec<_>, _>>().map(Value::Array);
+    }
+    observe::from_dynamic(value)
 }
