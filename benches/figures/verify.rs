@@ -114,7 +114,7 @@ step("See it").verify("the last turn was seen", || {{
 /// When the closure saw this turn.
 fn wait_for(seen: &mpsc::Receiver<(u64, Instant)>, turn: u64) -> Instant {
     loop {
-        let (saw, at) = seen.recv_timeout(Duration::from_secs(60)).expect("the verify looks");
+        let (saw, at) = seen.recv_timeout(Duration::from_mins(1)).expect("the verify looks");
         if saw >= turn {
             return at;
         }

@@ -107,6 +107,7 @@ impl Run {
         let begun = Instant::now();
         let until = begun + verify.within.duration();
         let watching = Watching::new(self.door.clone());
+        let asked = Asked { body, verify, step, index, watching: &watching };
         let mut wait = Wait::new();
         let result = |look: Look, wait: &Wait| VerifyResult {
             text: verify.text.clone(),
@@ -119,10 +120,10 @@ impl Run {
             held_before,
         };
         loop {
-            let mut look = self.one_more(body, verify, step, index, &watching, until, &mut wait)?;
+            let mut look = self.one_more(&asked, until, &mut wait)?;
             if look.verdict.holds() {
                 let Some(stays) = verify.stays else { return Ok(result(look, &wait)) };
-                match self.stays(body, verify, step, index, &watching, stays, &mut wait)? {
+                match self.stays(&asked, stays, &mut wait)? {
                     None => return Ok(result(look, &wait)),
                     Some(turned) => {
                         // what could not be seen did not turn false
@@ -140,22 +141,13 @@ impl Run {
     }
 
     /// Watches that it stays true; the look that saw it turn, where it did.
-    fn stays(
-        &self,
-        body: &Body,
-        verify: &Verify,
-        step: Option<&StepId>,
-        index: usize,
-        watching: &Arc<Watching>,
-        stays: Span,
-        wait: &mut Wait,
-    ) -> Result<Option<Look>, Stop> {
+    fn stays(&self, asked: &Asked<'_>, stays: Span, wait: &mut Wait) -> Result<Option<Look>, Stop> {
         let end = Instant::now() + stays.duration();
         let mut last = false;
         loop {
             if Instant::now() >= end && !last {
                 // what the watches brought is confirmed by one more list before it counts
-                watching.relist();
+                asked.watching.relist();
                 last = true;
             } else if last {
                 return Ok(None);
@@ -163,14 +155,14 @@ impl Run {
             if !last {
                 wait.pace = POLL.0;
                 let next = if wait.polled { (Instant::now() + POLL.0).min(end) } else { end };
-                if watching.wait(next, &self.cancel) == Woken::Cancelled {
+                if asked.watching.wait(next, &self.cancel) == Woken::Cancelled {
                     return Err(Stop::Cancelled);
                 }
                 if Instant::now() >= end {
                     continue;
                 }
             }
-            let look = self.one_more(body, verify, step, index, watching, end, wait)?;
+            let look = self.one_more(asked, end, wait)?;
             if !look.verdict.holds() {
                 return Ok(Some(look));
             }
@@ -178,27 +170,17 @@ impl Run {
     }
 
     /// One more evaluation, counted, and journaled where it says something new. A pass out of sync does not count.
-    #[allow(clippy::too_many_arguments, reason = "the state of one wait")]
-    fn one_more(
-        &self,
-        body: &Body,
-        verify: &Verify,
-        step: Option<&StepId>,
-        index: usize,
-        watching: &Arc<Watching>,
-        until: Instant,
-        wait: &mut Wait,
-    ) -> Result<Look, Stop> {
-        let mut look = self.look(body, step, Some(watching), until)?;
+    fn one_more(&self, asked: &Asked<'_>, until: Instant, wait: &mut Wait) -> Result<Look, Stop> {
+        let mut look = self.look(asked.body, asked.step, Some(asked.watching), until)?;
         wait.evaluations += 1;
-        if let Some(since) = watching.unreachable_since() {
+        if let Some(since) = asked.watching.unreachable_since() {
             // what the watches brought last says nothing about now
             wait.unknown.get_or_insert(since);
             if look.verdict != Verdict::Unknown {
                 look.verdict = Verdict::Unknown;
                 look.reason = Some("the API server cannot be reached".into());
             }
-        } else if look.verdict.holds() && !watching.in_sync() {
+        } else if look.verdict.holds() && !asked.watching.in_sync() {
             look.verdict = Verdict::NotYet;
             look.reason = Some("a watch is being read anew".into());
         }
@@ -215,18 +197,11 @@ impl Run {
             wait.unknown = None;
         }
         wait.polled = look.polled || look.hard || look.verdict == Verdict::Unknown;
-        self.say(verify, step, index, &look, wait)?;
+        self.say(asked, &look, wait)?;
         Ok(look)
     }
 
-    fn say(
-        &self,
-        verify: &Verify,
-        step: Option<&StepId>,
-        index: usize,
-        look: &Look,
-        wait: &mut Wait,
-    ) -> Result<(), Stop> {
+    fn say(&self, asked: &Asked<'_>, look: &Look, wait: &mut Wait) -> Result<(), Stop> {
         if look.verdict.holds() {
             return Ok(());
         }
@@ -235,9 +210,9 @@ impl Run {
             return Ok(());
         }
         self.append(&Event::Observed {
-            step: step.cloned(),
-            verify: index,
-            text: verify.text.clone(),
+            step: asked.step.cloned(),
+            verify: asked.index,
+            text: asked.verify.text.clone(),
             verdict: look.verdict,
             observations: look.observations.clone(),
             reason: look.reason.clone(),
@@ -264,6 +239,15 @@ impl Run {
             _ => Ok(()),
         }
     }
+}
+
+/// What one wait waits for, and by what it is woken.
+struct Asked<'a> {
+    body: &'a Body,
+    verify: &'a Verify,
+    step: Option<&'a StepId>,
+    index: usize,
+    watching: &'a Arc<Watching>,
 }
 
 /// What one wait has seen so far.

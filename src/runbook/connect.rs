@@ -172,8 +172,8 @@ impl Connect for Way {
             }
         });
         let runtime = inner.clone();
-        let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> = match sandbox.clone() {
-            Some(sandbox) => {
+        let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> =
+            if let Some(sandbox) = sandbox.clone() {
                 let (runtime, name, server) = (inner.clone(), target.name.clone(), Mutex::new(None));
                 Box::new(move || {
                     let handle = runtime.runtime().map_err(io)?;
@@ -186,8 +186,7 @@ impl Connect for Way {
                     *server.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
                     PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
                 })
-            }
-            None => {
+            } else {
                 let name = target.name.clone();
                 Box::new(move || {
                     let text = source.only(&kube_context)?;
@@ -197,8 +196,7 @@ impl Connect for Way {
                     config["current-context"] = json!(name);
                     PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
                 })
-            }
-        };
+            };
         let root = self.bundle.root();
         let door = Door::new(DoorParts {
             target: target.clone(),

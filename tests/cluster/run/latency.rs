@@ -34,11 +34,12 @@ fn a_verify_is_one_list_and_one_watch_and_sees_its_event_at_once() {
     };
     set(0);
     let world = World::new("[contexts.main]\n", &[("main", server)]);
-    let steps: String = (1..=VERIFIES)
+    let steps = (1..=VERIFIES)
         .map(|n| {
             format!("step(\"Wait for {n}\").verify(\"it is {n}\", || k8s::get(\"PodTemplate/{ns}/a\").metadata.labels.n == \"v{n}\").within(\"2m\");\n")
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     world.file("p.rhai", &play("\"main\"", "true", &steps));
     let before = ["LIST", "WATCH"].map(|verb| requests(server, verb));
     let live = world.start("run p.rhai --context main");

@@ -1,5 +1,7 @@
 //! The program itself, from its command line to its exit code, against real API servers.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
+
 mod deploy_app;
 mod https;
 mod identity;

@@ -80,5 +80,5 @@ fn a_verify_that_may_not_look_fails_soon_and_names_what_is_missing() {
     assert!(failed["evaluations"].as_u64().unwrap() >= 4, "{failed}");
     // four times over ten seconds, not the two minutes that it might have had
     let took = started.elapsed();
-    assert!(took > Duration::from_secs(10) && took < Duration::from_secs(60), "{took:?}");
+    assert!(took > Duration::from_secs(10) && took < Duration::from_mins(1), "{took:?}");
 }

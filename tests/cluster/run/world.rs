@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::apiserver;
 
 /// Far more than anything takes, so that a busy machine fails no test.
-const TIME: Duration = Duration::from_secs(120);
+const TIME: Duration = Duration::from_mins(2);
 
 /// Waits until `found` finds something; fails where it never does.
 #[track_caller]
