@@ -154,7 +154,8 @@ fn from_text(code: StatusCode, body: &[u8], what: &What) -> ClusterError {
             ClusterError::Rejected { what: what_text, code: code.as_u16(), reason: String::new(), message }
         }
         _ => {
-            ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent: true }
+            let sent = code != StatusCode::TOO_MANY_REQUESTS;
+            ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent }
         }
     }
 }
@@ -187,7 +188,9 @@ pub(super) fn from_status(code: u16, status: &Value, what: &What) -> ClusterErro
             ClusterError::Invalid { what: what_text, message, causes: vec![] }
         }
         429 | 500.. => {
-            ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent: true }
+            // 429 says that the request was not taken up
+            let sent = code != 429;
+            ClusterError::Unreachable { what: what_text, message: format!("it answered {code}: {message}"), sent }
         }
         _ => ClusterError::Rejected { what: what_text, code, reason, message },
     }

@@ -136,8 +136,10 @@ impl Inner {
         let response = match tokio::time::timeout(limit, self.client.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
-                let connected = !chain(&error).contains("connect");
-                return Err(call.failed(chain(&error), connected));
+                let words = chain(&error);
+                // hyper's word for a failure before there was a connection
+                let sent = !words.contains("(Connect)");
+                return Err(call.failed(words, sent));
             }
             Err(_) => return Err(call.failed(format!("no answer within {} s", limit.as_secs()), true)),
         };

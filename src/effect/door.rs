@@ -105,6 +105,12 @@ impl Door {
         Ok(Some(self.cluster()?.identity(&patience)?))
     }
 
+    /// The URL of its API server; none for a sandbox, or where no client could be made.
+    pub fn server(&self) -> Option<String> {
+        let cluster = self.parts.sandbox.is_none().then(|| self.cluster().ok()).flatten()?;
+        Some(cluster.server().into())
+    }
+
     /// Whether it is still the cluster with this UID.
     pub fn same_cluster(&self, uid: &str, cancel: &Cancel) -> Result<(), EffectError> {
         if self.parts.sandbox.is_some() {

@@ -1,6 +1,10 @@
 //! Kubernetes natives: reads through the verify's watches where there are any, effects through the ledger.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -20,6 +24,8 @@ use crate::{
 
 /// More objects of one kind and namespace than this are read with one list.
 const MANY: usize = 8;
+/// How long a server that does not answer is waited for before an effect.
+const OUTLAST: Duration = Duration::from_secs(15);
 
 /// Whether an object is ready, and what its controller says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,7 +219,7 @@ impl Call {
         self.ledger(native)?.perform(
             intent,
             || {
-                let found = cluster.get(&parsed, &self.patience())?;
+                let found = self.outlast(|patience| cluster.get(&parsed, patience))?;
                 Ok(vec![Before { object: reference.into(), image: found.map(|object| object::image(&object)) }])
             },
             |before| {
@@ -329,7 +335,8 @@ impl Call {
         for (key, list) in &mut lists {
             if objects.iter().filter(|object| group(object) == *key).count() > MANY {
                 let (kind, namespace) = key;
-                *list = match cluster.list(kind, namespace.as_deref(), &Selector::default(), &self.patience()) {
+                let all = Selector::default();
+                *list = match self.outlast(|patience| cluster.list(kind, namespace.as_deref(), &all, patience)) {
                     Ok(listed) => Some(listed.items),
                     Err(error) if is_made_here(&error, objects) => Some(vec![]),
                     Err(error) => return Err(error.into()),
@@ -341,7 +348,7 @@ impl Call {
             let reference = object::reference(object);
             let found = match lists.get(&group(object)).and_then(Option::as_ref) {
                 Some(list) => list.iter().find(|known| object::reference(known) == reference).cloned(),
-                None => match cluster.get(&object::head(object).full_reference(), &self.patience()) {
+                None => match self.outlast(|patience| cluster.get(&object::head(object).full_reference(), patience)) {
                     Ok(found) => found,
                     Err(error) if is_made_here(&error, objects) => None,
                     Err(error) => return Err(error.into()),
@@ -350,6 +357,24 @@ impl Call {
             images.push(Before { object: reference.to_string(), image: found.map(|object| object::image(&object)) });
         }
         Ok(images)
+    }
+
+    /// Reads what an effect needs to know before it is sent. A server that is busy for a moment is waited for: nothing
+    /// was sent yet, so asking again is safe.
+    fn outlast<T>(&self, read: impl Fn(&cluster::Patience) -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+        let patience = self.patience();
+        let end = Instant::now() + OUTLAST;
+        let end = patience.deadline.map_or(end, |deadline| end.min(deadline));
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match read(&patience) {
+                Err(error) if error.is_unreachable() && Instant::now() + pause < end && !self.cancel.is_cancelled() => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Applies all, finishes what is in flight when one fails and starts no more.
