@@ -125,13 +125,20 @@ impl Runbook {
     }
 
     /// Gives a run up: it keeps its place no more, and what it changed stays. Gives what is left behind: the steps that
-    /// are done or begun.
+    /// are done or begun; none are known of a run whose journal cannot be read.
     ///
     /// # Errors
     /// The run is closed already, or a process works on it.
     pub fn abandon(&self, run: &str, reason: &str) -> Result<Vec<StepId>, Error> {
         let run = self.inner.store.find(run)?;
-        let opened = self.inner.store.open(&run)?;
+        let free =
+            |run: &RunId| self.inner.lock.free(run).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()));
+        let opened = match self.inner.store.open(&run) {
+            Ok(opened) => opened,
+            // nothing can be said in such a journal any more; its place is not held forever
+            Err(crate::event::StoreError::Damaged { .. }) => return free(&run).map(|()| vec![]),
+            Err(error) => return Err(error.into()),
+        };
         if opened.state.is_closed() {
             return Err(
                 Error::new(ErrorKind::Usage, format!("run {run} is closed")).hint(format!("runbook show {run}"))
@@ -155,7 +162,7 @@ impl Runbook {
             .absorb()
             .and_then(|_| recorder.record(&closed))
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-        self.inner.lock.free(&run).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        free(&run)?;
         Ok(left)
     }
 

@@ -17,7 +17,7 @@ mod verify;
 
 pub use bind::{Connect, Connected};
 pub use promotion::{Requirement, Unmet};
-pub use start::{Crew, Ended, Order, resume, start};
+pub use start::{Crew, Ended, Order, WRITABLE, resume, start, together};
 pub use trial::rehearse;
 
 use crate::{

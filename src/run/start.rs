@@ -16,8 +16,11 @@ use crate::{
         Cancel, Clock, Event, Failure, FailureKind, Gates, Holder, Lock, LockError, Opened, Recorder, RunState,
         Settings, Sink, Staged, Store, StoreError,
     },
-    model::{Digest, ExitCode, Finding, GateClass, Identity, Plan, RunId, slug},
+    model::{Digest, ExitCode, Finding, GateClass, Identity, Plan, RunId, Severity, slug},
 };
+
+/// What to do about a state folder that cannot be used.
+pub const WRITABLE: &str = "make room or make the folder writable, or name another one in RUNBOOK_STATE_DIR";
 
 /// What runs are made with: the extension points of the library.
 #[derive(Clone)]
@@ -121,8 +124,22 @@ pub fn start(crew: Crew, order: Order) -> Ended {
 
 /// Everything that is asked before the run begins to exist.
 fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
+    // what does not end while it is declared is not declared again
+    if order.unread.iter().any(|finding| finding.rule == "deadline") {
+        refuse_errors(&order.unread)?;
+    }
     let offline = order.connect.declare(None, &order.settings, crew.clock.now(), &order.cancel);
-    let findings: Vec<Finding> = order.unread.iter().chain(&offline.findings).cloned().collect();
+    if order.cancel.is_cancelled() {
+        return Err(Box::new(Ended::new(
+            interrupted(&order.cancel),
+            "stopped before the run began; nothing was changed",
+        )));
+    }
+    let mut findings = together(&order.unread, &offline.findings);
+    // a plan can be read without them; bound it would be refused, so no run begins
+    findings.iter_mut().filter(|finding| finding.rule == "missing-param").for_each(|finding| {
+        finding.severity = Severity::Error;
+    });
     refuse_errors(&findings)?;
     let connected = order.connect.connect().map_err(Box::new)?;
     refuse_unnamed(&offline.plan, &connected.target)?;
@@ -183,6 +200,16 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
         until: order.settings.until,
     };
     Ok((run, staged))
+}
+
+/// What could not be read and what was found, each place once: a file that is missing is not said to be undeclared too.
+pub fn together(unread: &[Finding], found: &[Finding]) -> Vec<Finding> {
+    let known = |place| unread.iter().any(|finding| finding.place.is_some() && finding.place == place);
+    unread.iter().chain(found.iter().filter(|finding| !known(finding.place.clone()))).cloned().collect()
+}
+
+fn interrupted(cancel: &Cancel) -> ExitCode {
+    if cancel.reason() == Some("SIGTERM") { ExitCode::Terminated } else { ExitCode::Interrupted }
 }
 
 /// Goes on with a run where its journal ends.
@@ -276,10 +303,13 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Stage
 /// Which cluster it is, and whether it is the one that the context is pinned to.
 fn who(order: &Order, connected: &Connected) -> Result<Option<Identity>, Box<Ended>> {
     let identity = connected.door.identity(&order.cancel).map_err(|error| {
-        let exit = if order.cancel.is_cancelled() { ExitCode::Interrupted } else { ExitCode::PreflightFailed };
+        let exit = if order.cancel.is_cancelled() { interrupted(&order.cancel) } else { ExitCode::PreflightFailed };
         let mut ended =
             Ended::new(exit, format!("context {}: {}; nothing was changed", connected.target.name, error.message));
         ended.help = error.help;
+        if let Some(server) = connected.door.server() {
+            ended.help.push(format!("it was asked for at {server}"));
+        }
         Box::new(ended)
     })?;
     match (&order.pinned, &identity) {
@@ -353,7 +383,7 @@ fn refuse_unknown_step(plan: &Plan, until: Option<&str>) -> Result<(), Box<Ended
 }
 
 fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
-    let errors = findings.iter().filter(|finding| finding.severity == crate::model::Severity::Error).count();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     if errors == 0 {
         return Ok(());
     }
@@ -375,14 +405,15 @@ fn locked(error: &LockError) -> Box<Ended> {
             .help(format!("runbook resume {}", holder.run))
             .help(format!("runbook abandon {} --reason \"…\"", holder.run))
         }
-        error => Ended::new(ExitCode::Internal, error.to_string()),
+        error => Ended::new(ExitCode::Internal, format!("no place can be kept, so nothing is changed: {error}"))
+            .help(WRITABLE),
     })
 }
 
 fn unwritable(error: &StoreError) -> Box<Ended> {
     Box::new(
         Ended::new(ExitCode::Internal, format!("no journal can be kept, so nothing is changed: {error}"))
-            .help("make room or make the folder writable, or name another one in RUNBOOK_STATE_DIR"),
+            .help(WRITABLE),
     )
 }
 
@@ -395,6 +426,7 @@ fn unopened(error: &StoreError) -> Ended {
             ended.help("runbook runs")
         }
         StoreError::Several { .. } => Ended::new(ExitCode::Usage, error.to_string()),
+        StoreError::Io { .. } => Ended::new(ExitCode::Internal, error.to_string()).help(WRITABLE),
         _ => Ended::new(ExitCode::Internal, error.to_string()),
     }
 }

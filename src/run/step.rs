@@ -123,11 +123,17 @@ impl Run {
             return Ok(vec![]);
         }
         let look = |n| {
-            // a verify that cannot be evaluated yet is evaluated after the change, and says then what is wrong
-            match self.look(&Body::Verify(step.id.clone(), n), Some(&step.id), None, Instant::now()) {
+            let verify = Body::Verify(step.id.clone(), n);
+            match self.look_closely(&verify, Some(&step.id), None, Instant::now()) {
                 Ok(look) => Ok(look.verdict),
-                Err(Stop::Failed { .. }) => Ok(Verdict::NotYet),
-                Err(stop) => Err(stop),
+                // what the change cannot mend is said before it
+                Err((Stop::Failed { mut failure, step }, true)) => {
+                    failure.kind = FailureKind::Precheck;
+                    Err(Stop::Failed { failure, step })
+                }
+                // a verify that cannot be evaluated yet is evaluated after the change, and says then what is wrong
+                Err((Stop::Failed { .. }, false)) => Ok(Verdict::NotYet),
+                Err((stop, _)) => Err(stop),
             }
         };
         (0..step.verifies.len()).map(look).collect()

@@ -9,7 +9,7 @@ use crate::{
     effect::{Call, Door, EffectError, Mode, Sort, Trial},
     event::{Cancel, Clock},
     model::{Body, Doing, Finding, StepId},
-    script::Declared,
+    script::{Declared, ErrorKind},
 };
 
 /// How long one closure may take without touching anything.
@@ -42,6 +42,17 @@ pub fn rehearse(declared: &mut Declared, door: &Arc<Door>, cancel: &Cancel, cloc
                             Finding::error("trial", error.message.clone()).at(error.place.clone()).of_step(&id);
                         finding.help.clone_from(&error.help);
                         findings.push(finding);
+                    }
+                    // nothing is waited for in a trial: what takes so long does not end
+                    // and what is over a limit here is over it in the run
+                    _ if matches!(error.kind, ErrorKind::Deadline | ErrorKind::Limit) => {
+                        let place = error.place.clone();
+                        let place = place.or_else(|| declared.plan.step(&id).map(|step| step.place.clone()));
+                        let message = format!("the change of {id}: {}", error.message);
+                        let mut finding = Finding::error("trial", message).at(place).of_step(&id);
+                        finding.help.clone_from(&error.help);
+                        findings.push(finding);
+                        partly = Some(error.message.clone());
                     }
                     _ => partly = Some(error.message.clone()),
                 }

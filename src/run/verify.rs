@@ -7,11 +7,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Stop, executor::Run};
+use super::{Stop, executor::Run, step::sort_of};
 use crate::{
     effect::{Sort, Watching, Woken},
     event::{Event, VerifyResult},
     model::{Body, Check, Evaluation, Observation, Read, Span, StepId, Verdict, Verify},
+    script::ErrorKind,
 };
 
 /// An evaluation may take this long even where the verify's own time is shorter.
@@ -45,6 +46,18 @@ impl Run {
         watching: Option<&Arc<Watching>>,
         until: Instant,
     ) -> Result<Look, Stop> {
+        self.look_closely(body, step, watching, until).map_err(|(stop, _)| stop)
+    }
+
+    /// The same; with the end, whether no change could mend it: what the closure calls does not exist, or may never be
+    /// called there.
+    pub fn look_closely(
+        &self,
+        body: &Body,
+        step: Option<&StepId>,
+        watching: Option<&Arc<Watching>>,
+        until: Instant,
+    ) -> Result<Look, (Stop, bool)> {
         if let Some(watching) = watching {
             watching.begin();
         }
@@ -58,10 +71,10 @@ impl Run {
             |verdict, reason: String, hard| Look { verdict, observations: vec![], reason: Some(reason), polled, hard };
         if let Some(trouble) = call.trouble() {
             let look = match trouble.sort {
-                Sort::Cancelled => return Err(Stop::Cancelled),
+                Sort::Cancelled => return Err((Stop::Cancelled, false)),
                 Sort::Unreachable | Sort::Deadline => seen(Verdict::Unknown, trouble.message, false),
                 Sort::Hard => seen(Verdict::NotYet, trouble.message, true),
-                sort => return Err(self.stop_of(step, sort, &trouble)),
+                sort => return Err((self.stop_of(step, sort, &trouble), false)),
             };
             return Ok(look);
         }
@@ -69,10 +82,12 @@ impl Run {
             Ok(Evaluation { verdict, observations, reason, .. }) => {
                 Ok(Look { verdict, observations, reason, polled, hard: false })
             }
-            Err(_) if self.cancel.is_cancelled() => Err(Stop::Cancelled),
+            Err(_) if self.cancel.is_cancelled() => Err((Stop::Cancelled, false)),
             Err(error) => {
+                let hopeless = matches!(error.kind, ErrorKind::Mode | ErrorKind::Name)
+                    || matches!(sort_of(&error), Some(Sort::WrongMode | Sort::Refused));
                 let failure = self.failed(crate::event::FailureKind::Verify, &error);
-                Err(Stop::Failed { failure: Box::new(failure), step: step.cloned() })
+                Err((Stop::Failed { failure: Box::new(failure), step: step.cloned() }, hopeless))
             }
         }
     }
@@ -228,11 +243,9 @@ impl Run {
             let next = Instant::now() + wait.pace;
             wait.pace = (wait.pace * 3 / 2).min(POLL.1);
             next
-        } else if look.verdict == Verdict::DoesNotHold && look.observations.is_empty() {
-            // nothing that it read can tell: a condition on the time itself, or on a constant
-            Instant::now() + POLL.1
         } else {
-            until
+            // watches wake it by themselves; no watch tells of the time, which a condition may be about as well
+            Instant::now() + POLL.1
         };
         match watching.wait(next.min(until), &self.cancel) {
             Woken::Cancelled => Err(Stop::Cancelled),

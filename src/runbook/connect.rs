@@ -150,7 +150,11 @@ impl Connect for Way {
             context.kubeconfig.as_ref().map_or_else(|| inner.kubeconfig(), crate::cluster::KubeconfigSource::file);
         let sandbox = if context.sandbox {
             let sandbox = inner.sandbox(&context.name, config_path);
-            Some(sandbox.map_err(|message| Error::new(ErrorKind::Internal, message).ended())?)
+            Some(sandbox.map_err(|message| {
+                let message =
+                    format!("the sandbox of {} cannot be kept, so nothing is changed: {message}", context.name);
+                Error::new(ErrorKind::Internal, message).hint(crate::run::WRITABLE).ended()
+            })?)
         } else {
             // that the kubeconfig has no such context is said before anything else is looked at
             let names = source.contexts().map_err(|error| unusable(&target, &error))?;

@@ -117,6 +117,7 @@ impl From<StoreError> for Error {
                 nearest.iter().map(|name| format!("did you mean {name}?")).chain(["runbook runs".into()]).collect()
             }
             StoreError::Several { runs, .. } => runs.clone(),
+            StoreError::Io { .. } => vec![crate::run::WRITABLE.into()],
             _ => vec![],
         };
         let kind = match &error {

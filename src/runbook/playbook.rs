@@ -45,7 +45,12 @@ impl Playbook {
         let config = Config::find(bundle.root(), inner.config.as_deref())
             .map_err(|error| Error::new(ErrorKind::Usage, "the configuration is refused").findings_are(error.0))?;
         let mut unread = vec![];
-        let mut bundle = complete(bundle, &mut unread);
+        let (mut bundle, endless) = complete(bundle, &mut unread);
+        // a declaration that does not end is not begun again
+        let declared = endless.map_or_else(OnceLock::new, |declared| {
+            unread.extend(declared.findings.clone());
+            OnceLock::from(vec![(String::new(), declared)])
+        });
         if let Some(config) = &config {
             bundle.set_config(config);
         }
@@ -54,7 +59,7 @@ impl Playbook {
             bundle: Arc::new(bundle),
             config: config.map(Arc::new),
             unread: Arc::new(unread),
-            declared: Arc::default(),
+            declared: Arc::new(declared),
         })
     }
 
@@ -98,9 +103,9 @@ impl Playbook {
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = (*self.unread).clone();
         for (_, declared) in self.declared() {
-            for finding in &declared.findings {
-                if !findings.contains(finding) {
-                    findings.push(finding.clone());
+            for finding in run::together(&self.unread, &declared.findings) {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
                 }
             }
         }
@@ -192,8 +197,8 @@ impl Playbook {
 }
 
 /// Adds everything that a playbook names: imports, files given to natives, `files(…)` patterns. What cannot be added is
-/// a finding.
-fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> Bundle {
+/// a finding. A declaration that did not end in its time is given back.
+fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Option<Declared>) {
     let entry = bundle.entry().to_string();
     let reading = Arc::new(Reading { bundle: Mutex::new(bundle), entry });
     let sources: Arc<dyn Sources> = reading.clone();
@@ -222,13 +227,14 @@ fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> Bundle {
             bundle.add_source(path, text);
         }
     }
-    bundle
+    let endless = declared.findings.iter().any(|finding| finding.rule == "deadline");
+    (bundle, endless.then_some(declared))
 }
 
 fn refuse_changed(run: &RunId, bundle: &Bundle, origin: &Path) -> Result<(), Error> {
     // without the original there is nothing to compare with: the copy is the playbook
     let Ok(now) = Bundle::load(origin) else { return Ok(()) };
-    let now = complete(now, &mut vec![]);
+    let (now, _) = complete(now, &mut vec![]);
     if now.digest() == bundle.digest() {
         return Ok(());
     }

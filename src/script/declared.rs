@@ -118,7 +118,13 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
             );
             let result = engine::evaluate(&engine, &ast);
             match (guard.stopped(), result) {
-                (Some(stop), _) => findings.push(stop.error().finding()),
+                (Some(stop), result) => {
+                    let mut error = stop.error();
+                    let at =
+                        result.err().map(|error| hints::explain(&error, library.sources().entry(), &engine, &library));
+                    error.place = error.place.or(at.and_then(|at| at.place));
+                    findings.push(error.finding());
+                }
                 (None, Err(error)) => {
                     findings.push(hints::explain(&error, library.sources().entry(), &engine, &library).finding());
                 }

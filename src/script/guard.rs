@@ -65,7 +65,10 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn enter(cancelled: Option<Cancelled>, deadline: Option<Instant>, printer: Option<Printer>) -> Self {
-        let deadline = deadline.map(|at| (at, at.saturating_duration_since(Instant::now())));
+        // to the millisecond above, so that a limit of 10s is called that
+        let round =
+            |left: Duration| Duration::from_millis(u64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
+        let deadline = deadline.map(|at| (at, round(at.saturating_duration_since(Instant::now()))));
         CURRENT.with_borrow_mut(|stack| stack.push(Current { cancelled, deadline, poison: None, printer }));
         Self { since: Instant::now() }
     }

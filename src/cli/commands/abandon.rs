@@ -16,8 +16,13 @@ impl Args {
         let runbook = global.runbook()?;
         let run = runbook.find(&self.run)?;
         let left = runbook.abandon(&self.run, &self.reason)?;
+        let unreadable = runbook.state(&run).err();
         if global.json() {
             say::json(&serde_json::json!({ "run": run, "abandoned": true, "left": left }));
+        } else if let Some(error) = unreadable {
+            say::result(&format!(
+                "run {run} is given up; its journal cannot be read, so look for yourself at what it changed:\n  {error}\n"
+            ));
         } else if left.is_empty() {
             say::result(&format!("run {run} is given up; it changed nothing\n"));
         } else {

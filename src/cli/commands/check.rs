@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::super::{global::Global, say};
 use crate::{
-    model::{ExitCode, Severity},
+    model::{ExitCode, Severity, text},
     runbook::Error,
 };
 
@@ -31,7 +31,12 @@ impl Args {
             let plan = playbook.plan();
             let steps = plan.steps().count();
             say::result(&match errors {
-                0 => format!("{}: ready, {steps} steps in {} phases\n", self.playbook.display(), plan.phases.len()),
+                0 => format!(
+                    "{}: ready, {} in {}\n",
+                    self.playbook.display(),
+                    text::count(steps, "step"),
+                    text::count(plan.phases.len(), "phase")
+                ),
                 1 => format!("{}: not ready: 1 finding\n", self.playbook.display()),
                 n => format!("{}: not ready: {n} findings\n", self.playbook.display()),
             });
