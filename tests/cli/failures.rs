@@ -1,0 +1,115 @@
+//! What does not go as expected: exit code, expected and observed, the record, and nothing changed behind the journal.
+
+use crate::program::{GREET, PLAN, World};
+
+const NEVER: &str = "step(\"Greet\").change(|| k8s::apply(\"cm.yaml\"))\n    .verify(\"it says goodbye\", || k8s::get(\"ConfigMap/default/hello\").data.greeting == \"goodbye\").within(\"300ms\");\n";
+
+#[test]
+fn a_verify_that_does_not_hold_ends_with_10_and_a_record() {
+    let world = World::with(NEVER);
+    let ended = world.go();
+    let run = world.only();
+    ended
+        .exits(10)
+        .says("verify \"it says goodbye\" of step \"Greet\" did not hold within 300ms")
+        .says("expected \"goodbye\"")
+        .says("observed \"hello\"")
+        .says("p.rhai:6:")
+        .says("<root>/state/incidents/")
+        .says(&format!("runbook resume {run}"))
+        .says(&format!("runbook abandon {run}"));
+    let (md, json) = (world.records("md"), world.records("json"));
+    assert!(md.len() == 1 && json.len() == 1, "one record, in both forms");
+    for words in ["it says goodbye", "\"goodbye\"", "\"hello\"", &run, "ConfigMap/default/hello"] {
+        assert!(md[0].contains(words), "the record does not say {words}:\n{}", md[0]);
+    }
+    let record: serde_json::Value = serde_json::from_str(&json[0]).unwrap();
+    assert!(record.to_string().contains(&run));
+    assert!(!md[0].to_lowercase().contains("why didn't"), "blameless");
+    let written = world.journal(&run).of("incident.written");
+    assert!(written[0]["path"].as_str().unwrap().ends_with(".md"), "{written:?}");
+    world.run("runs").exits(0).prints("stopped").prints("0/1");
+    world.everything_is_journaled("staging");
+}
+
+#[test]
+fn a_stopped_run_goes_on_once_the_cause_is_mended() {
+    let world = World::with(NEVER);
+    world.go().exits(10);
+    let run = world.only();
+    world.change("staging", "ConfigMap", "hello", &crate::program::config_map("hello", "goodbye"));
+    world.run(&format!("resume {run}")).exits(0);
+    // the change was not sent again
+    assert_eq!(world.journal(&run).of("effect").len(), 1);
+}
+
+#[test]
+fn a_changed_playbook_is_not_resumed_and_the_difference_is_shown() {
+    let world = World::with(NEVER);
+    world.go().exits(10);
+    let run = world.only();
+    world.playbook("p", &NEVER.replace("goodbye", "hello"));
+    world
+        .run(&format!("resume {run}"))
+        .exits(13)
+        .says(&format!("is not what run {run} was started with"))
+        .says("+ .verify(\"it says hello\"")
+        .says(&format!("runbook abandon {run}"));
+}
+
+#[test]
+fn a_change_that_fails_ends_with_11() {
+    let world = World::with(GREET);
+    world.file("cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hello, namespace: nowhere}\n");
+    world.go().exits(11).says("ConfigMap/nowhere/hello").says("namespace `nowhere` does not exist").says("p.rhai:5:");
+    assert_eq!(world.records("md").len(), 1);
+    let run = world.only();
+    assert_eq!(world.journal(&run).of("step.failed").len(), 1);
+}
+
+#[test]
+fn a_precheck_that_does_not_hold_ends_with_11_and_changes_nothing() {
+    let world = World::with(
+        "step(\"Greet\").precheck(\"there is room\", || k8s::exists(\"Namespace/room\"))\n    .change(|| k8s::apply(\"cm.yaml\")).verify(\"so\", || k8s::exists(\"ConfigMap/default/hello\"));\n",
+    );
+    world.go().exits(11).says("precheck \"there is room\"").says("nothing was changed by it").says("Namespace/room");
+    world.nothing_changed();
+}
+
+#[test]
+fn a_failed_assumption_ends_with_12_and_nothing_changes() {
+    let world = World::new();
+    let assume = "assume(\"there is a moon\", \"medium\", || k8s::exists(\"Namespace/moon\")).impact(\"it is dark\").source(\"the almanac\");\nassume(\"there is a sun\", \"medium\", || k8s::exists(\"Namespace/sun\")).impact(\"it is darker\").source(\"the almanac\");\n";
+    world.file("p.rhai", PLAN.replace("phase(", &format!("{assume}phase(")) + GREET);
+    world
+        .go()
+        .exits(12)
+        .says("there is a moon")
+        .says("it is dark")
+        .says("there is a sun")
+        .says("Namespace/sun")
+        .says("p.rhai:4:")
+        .says("p.rhai:5:");
+    world.nothing_changed();
+    // nothing is held: the next run is not in its way
+    world.go().exits(12);
+}
+
+#[test]
+fn a_discovery_that_fails_ends_with_12_and_nothing_changes() {
+    let world = World::new();
+    let discover = "let n = discover(\"nodes\", [\"a\", \"b\"], || k8s::list(\"Nodde\").map(|n| n.metadata.name));\n";
+    world.file("p.rhai", PLAN.replace("phase(", &format!("{discover}phase(")) + GREET);
+    world.go().exits(12).says("nodes").says("Nodde").says("did you mean `Node`?");
+    world.nothing_changed();
+}
+
+#[test]
+fn an_outcome_that_is_not_there_ends_with_10() {
+    let world = World::new();
+    let plan =
+        PLAN.replace("k8s::exists(\"Namespace/default\"))", "k8s::exists(\"Namespace/elsewhere\")).within(\"0s\")");
+    world.file("p.rhai", plan + GREET);
+    world.go().exits(10).says("the namespace is there").says("Namespace/elsewhere");
+    assert_eq!(world.records("md").len(), 1);
+}

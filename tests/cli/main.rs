@@ -1,0 +1,20 @@
+//! The real binary: what it exits with, what it says, what it leaves in the journal and on the cluster.
+
+#[path = "../support/badserver.rs"]
+mod badserver;
+#[path = "../support/program/mod.rs"]
+mod program;
+
+mod bad_arguments;
+mod bad_journals;
+mod bad_playbooks;
+mod bad_servers;
+mod bad_state;
+mod failures;
+mod gates;
+mod locks;
+mod notes;
+mod signals;
+mod staging;
+mod terminal;
+mod views;

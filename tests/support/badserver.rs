@@ -1,0 +1,220 @@
+//! An API server on loopback that misbehaves as it is told: plain HTTP in front of a sandbox of its own, so that all it
+//! is not told about works.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
+
+use std::{
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use runbook::sandbox::{Options, Sandbox, Timing};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tower::ServiceExt as _;
+
+use crate::program::{RUNTIME, World, object};
+
+/// What the server does instead of answering.
+#[derive(Clone, Debug)]
+pub enum Does {
+    /// Answers with this code and a `Status` of this reason and message.
+    Refuses(u16, &'static str, &'static str),
+    /// Answers with this code and these bytes.
+    Says(u16, &'static str),
+    /// Takes the request and never answers.
+    Hangs,
+    /// Takes the request and hangs up.
+    HangsUp,
+    /// Does what is asked, and hangs up instead of answering.
+    DoesItAndHangsUp,
+}
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// What a rule is about: a method, a part of the path, and how often it still counts.
+struct Rule {
+    method: &'static str,
+    part: String,
+    left: u32,
+    does: Does,
+}
+
+#[derive(Clone)]
+struct Front {
+    sandbox: Sandbox,
+    rules: Arc<Mutex<Vec<Rule>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+/// Answers until it is dropped.
+pub struct BadServer {
+    front: Front,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl BadServer {
+    /// A server that behaves well until it is told otherwise.
+    pub fn start() -> Self {
+        let timing = Timing { shortest: Duration::from_millis(1), longest: Duration::from_millis(5) };
+        let options = Options { timing, runtime: Some(RUNTIME.handle().clone()), ..Options::default() };
+        let front =
+            Front { sandbox: Sandbox::in_memory(options).unwrap(), rules: Arc::default(), asked: Arc::default() };
+        let listener = RUNTIME.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = RUNTIME.spawn(accept(listener, front.clone()));
+        Self { front, address, task }
+    }
+
+    /// From here on requests of this method (any where it is empty) whose path has this part are treated so.
+    pub fn when(&self, method: &'static str, part: &str, does: Does) -> &Self {
+        self.next(u32::MAX, method, part, does)
+    }
+
+    /// The same for the next `times` of them.
+    pub fn next(&self, times: u32, method: &'static str, part: &str, does: Does) -> &Self {
+        self.front.rules.lock().unwrap().push(Rule { method, part: part.into(), left: times, does });
+        self
+    }
+
+    /// Behaves well again.
+    pub fn heals(&self) {
+        self.front.rules.lock().unwrap().clear();
+    }
+
+    /// Every request so far, as `GET /path?query`.
+    pub fn asked(&self) -> Vec<String> {
+        self.front.asked.lock().unwrap().clone()
+    }
+
+    /// How many requests of this method there were.
+    pub fn count(&self, method: &str) -> usize {
+        self.asked().iter().filter(|asked| asked.starts_with(method)).count()
+    }
+
+    /// What it holds below this path.
+    pub fn object(&self, path: &str) -> Option<Value> {
+        object(&self.front.sandbox, path)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes staging of this world this server, with a kubeconfig in its home.
+    pub fn is_staging_of(&self, world: &World) -> &Self {
+        point(world, &self.url());
+        self
+    }
+}
+
+impl Drop for BadServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Makes staging of a world the server at this URL.
+pub fn point(world: &World, url: &str) {
+    world.file("runbook.toml", "[contexts.staging]\n");
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config",
+        "clusters": [{ "name": "c", "cluster": { "server": url } }],
+        "users": [{ "name": "u", "user": { "token": "a-token-of-tests" } }],
+        "contexts": [{ "name": "staging", "context": { "cluster": "c", "user": "u" } }],
+    });
+    world.file("../home/.kube/config", config.to_string());
+}
+
+/// A URL at which nothing listens.
+pub fn nowhere() -> String {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// The URL of something that listens and does not speak HTTP.
+pub fn no_http() -> String {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.and_then(|mut stream| stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n"));
+        }
+    });
+    url
+}
+
+async fn accept(listener: TcpListener, front: Front) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let front = front.clone();
+        tokio::spawn(async move {
+            let service = TowerToHyperService::new(tower::service_fn(move |request| front.clone().answer(request)));
+            let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+impl Front {
+    async fn answer<B>(self, request: Request<B>) -> io::Result<Response<Body>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<tower::BoxError>,
+    {
+        let asked = format!("{} {}", request.method(), request.uri());
+        let does = {
+            let mut rules = self.rules.lock().unwrap();
+            let method = request.method().as_str();
+            let rule = rules
+                .iter_mut()
+                .find(|rule| rule.left > 0 && [method, ""].contains(&rule.method) && asked.contains(&rule.part));
+            rule.map(|rule| {
+                rule.left = rule.left.saturating_sub(u32::from(rule.left != u32::MAX));
+                rule.does.clone()
+            })
+        };
+        self.asked.lock().unwrap().push(asked);
+        match does {
+            None => self.well(request).await,
+            Some(Does::Refuses(code, reason, message)) => {
+                let status = json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": message, "reason": reason, "code": code,
+                });
+                Ok(whole(code, "application/json", status.to_string()))
+            }
+            Some(Does::Says(code, text)) => Ok(whole(code, "text/html", text)),
+            Some(Does::Hangs) => std::future::pending().await,
+            Some(Does::HangsUp) => Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Does::DoesItAndHangsUp) => {
+                self.well(request).await?;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+    }
+
+    async fn well<B>(&self, request: Request<B>) -> io::Result<Response<Body>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<tower::BoxError>,
+    {
+        let Ok(answer) = self.sandbox.service().oneshot(request).await;
+        Ok(answer.map(|body| body.map_err(|never| match never {}).boxed_unsync()))
+    }
+}
+
+fn whole(code: u16, kind: &str, text: impl Into<Bytes>) -> Response<Body> {
+    let body = Full::new(text.into()).map_err(|never| match never {}).boxed_unsync();
+    Response::builder().status(code).header("content-type", kind).body(body).unwrap()
+}
