@@ -35,6 +35,8 @@ pub(super) struct Look {
     polled: bool,
     /// Whether it is the sort of error that waiting rarely mends.
     hard: bool,
+    /// Whether it held, and did not count: a watch is being read anew.
+    settling: bool,
 }
 
 impl Run {
@@ -67,8 +69,14 @@ impl Run {
             watching.end();
         }
         let polled = call.reads().iter().any(|read| matches!(read, Read::Polled(_)));
-        let seen =
-            |verdict, reason: String, hard| Look { verdict, observations: vec![], reason: Some(reason), polled, hard };
+        let seen = |verdict, reason: String, hard| Look {
+            verdict,
+            observations: vec![],
+            reason: Some(reason),
+            polled,
+            hard,
+            settling: false,
+        };
         if let Some(trouble) = call.trouble() {
             let look = match trouble.sort {
                 Sort::Cancelled => return Err((Stop::Cancelled, false)),
@@ -80,7 +88,7 @@ impl Run {
         }
         match result {
             Ok(Evaluation { verdict, observations, reason, .. }) => {
-                Ok(Look { verdict, observations, reason, polled, hard: false })
+                Ok(Look { verdict, observations, reason, polled, hard: false, settling: false })
             }
             Err(_) if self.cancel.is_cancelled() => Err((Stop::Cancelled, false)),
             Err(error) => {
@@ -158,7 +166,7 @@ impl Run {
     /// Watches that it stays true; the look that saw it turn, where it did.
     fn stays(&self, asked: &Asked<'_>, stays: Span, wait: &mut Wait) -> Result<Option<Look>, Stop> {
         let end = Instant::now() + stays.duration();
-        let mut last = false;
+        let (mut last, mut settling) = (false, false);
         loop {
             if Instant::now() >= end && !last {
                 // what the watches brought is confirmed by one more list before it counts
@@ -169,8 +177,12 @@ impl Run {
             }
             if !last {
                 wait.pace = POLL.0;
-                let next = if wait.polled { (Instant::now() + POLL.0).min(end) } else { end };
-                if asked.watching.wait(next, &self.cancel) == Woken::Cancelled {
+                let next = match (settling, wait.polled) {
+                    (true, _) => Instant::now() + SYNC,
+                    (false, true) => Instant::now() + POLL.0,
+                    (false, false) => end,
+                };
+                if asked.watching.wait(next.min(end), &self.cancel) == Woken::Cancelled {
                     return Err(Stop::Cancelled);
                 }
                 if Instant::now() >= end {
@@ -178,7 +190,11 @@ impl Run {
                 }
             }
             let look = self.one_more(asked, end, wait)?;
-            if !look.verdict.holds() {
+            settling = look.settling;
+            if settling {
+                // it did not turn: whether it holds is known once the watch is there again
+                last = false;
+            } else if !look.verdict.holds() {
                 return Ok(Some(look));
             }
         }
@@ -198,6 +214,7 @@ impl Run {
         } else if look.verdict.holds() && !asked.watching.in_sync() {
             look.verdict = Verdict::NotYet;
             look.reason = Some("a watch is being read anew".into());
+            look.settling = true;
         }
         wait.hard = match (look.hard, wait.hard) {
             (false, _) => None,
