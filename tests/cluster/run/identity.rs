@@ -26,15 +26,17 @@ fn a_context_that_is_pinned_to_another_cluster_is_refused() {
     let Some(clusters) = apiserver::shared() else { return };
     let (staging, main) = (clusters.staging(), clusters.main());
     let ns = staging.namespace("pinned");
-    let toml = format!("[contexts.staging]\nuid = \"{}\"\n", main.uid());
-    let world = World::new(&toml, &[("staging", staging)]);
+    // the kubeconfig that the context names counts, not the caller's
+    let toml = |uid: &str| format!("[contexts.staging]\nkubeconfig = \"named\"\nuid = \"{uid}\"\n");
+    let world = World::new(&toml(&main.uid()), &[("staging", main)]);
+    world.file("named", &std::fs::read_to_string(staging.kubeconfig()).unwrap());
     world.file("p.rhai", &two_phases(&ns));
     let refused = world.run("run p.rhai --context staging");
     refused.exits(31).says(&staging.uid()).says(&main.uid()).says("[contexts.staging] uid");
     assert!(world.runs().is_empty());
     assert!(staging.get(&format!("ConfigMap/{ns}/first")).is_none());
 
-    world.file("runbook.toml", &format!("[contexts.staging]\nuid = \"{}\"\n", staging.uid()));
+    world.file("runbook.toml", &toml(&staging.uid()));
     world.run("run p.rhai --context staging").exits(20);
     assert!(staging.get(&format!("ConfigMap/{ns}/first")).is_some());
 }

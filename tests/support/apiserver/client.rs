@@ -94,9 +94,13 @@ impl Client {
         body
     }
 
-    /// The text under a path, such as the server's metrics.
-    pub fn text(&self, path: &str) -> String {
-        RUNTIME.block_on(async { self.stream(path).await.unwrap().text().await.unwrap() })
+    /// The sum of a metric of the server over the series that have all these labels.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = RUNTIME.block_on(async { self.stream("/metrics").await.unwrap().text().await.unwrap() });
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let series = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|line| line.starts_with('{'));
+        let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label.as_str())));
+        wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// The object that `Kind[.group]/[namespace/]name` names, if it is there.
