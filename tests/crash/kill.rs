@@ -9,10 +9,12 @@ use std::{
 
 use runbook::journal::{Disk, OsDisk};
 
-/// Where the process ends; in the environment of a child as `before:7` or `after:7`.
+/// Where the process ends; in the environment of a child as `before:7`, `within:7` or `after:7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kill {
     Before(u64),
+    /// With the first half of the line written.
+    Within(u64),
     After(u64),
 }
 
@@ -26,6 +28,7 @@ impl Kill {
         let n = n.parse().ok()?;
         match when {
             "before" => Some(Self::Before(n)),
+            "within" => Some(Self::Within(n)),
             "after" => Some(Self::After(n)),
             _ => None,
         }
@@ -34,7 +37,16 @@ impl Kill {
     pub fn text(self) -> String {
         match self {
             Self::Before(n) => format!("before:{n}"),
+            Self::Within(n) => format!("within:{n}"),
             Self::After(n) => format!("after:{n}"),
+        }
+    }
+
+    /// How many whole lines a process leaves that began a journal and was killed here.
+    pub fn leaves(self) -> u64 {
+        match self {
+            Self::Before(n) | Self::Within(n) => n - 1,
+            Self::After(n) => n,
         }
     }
 }
@@ -73,6 +85,10 @@ impl Disk for KillDisk {
     fn append(&self, journal: &mut File, line: &[u8]) -> io::Result<()> {
         let n = self.lines.fetch_add(1, Ordering::SeqCst) + 1;
         self.here(Kill::Before(n));
+        if self.at == Some(Kill::Within(n)) {
+            OsDisk.append(journal, &line[..line.len() / 2])?;
+            self.here(Kill::Within(n));
+        }
         OsDisk.append(journal, line)?;
         self.here(Kill::After(n));
         Ok(())
