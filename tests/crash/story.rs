@@ -113,7 +113,7 @@ pub fn duplicates(lines: &[Line]) -> usize {
 /// The effect that was sent last and has no answer.
 pub fn unanswered(lines: &[Line]) -> bool {
     let effects = lines.iter().filter(|line| line.kind == "effect" || line.kind == "effected");
-    effects.last().is_some_and(|line| line.kind == "effect")
+    effects.max_by_key(|line| line.n).is_some_and(|line| line.kind == "effect")
 }
 
 /// What a test counted.
