@@ -255,15 +255,30 @@ impl Inner {
         let record = incident::build(&lines).ok_or("nothing happened in it that a record is about")?;
         let folder = self.store.incidents();
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let files =
+            incident::files(&record).map(|(name, bytes)| (name, self.scrubber.scrub_bytes(&bytes).into_owned()));
+        // a second failure of the same sort in the same minute has a record of its own; the same one is not written twice
+        let suffix = (1..1000u32)
+            .map(|n| if n == 1 { String::new() } else { format!("-{n}") })
+            .find(|suffix| {
+                files.iter().all(|(name, bytes)| {
+                    std::fs::read(folder.join(numbered(name, suffix))).map_or(true, |there| there == *bytes)
+                })
+            })
+            .unwrap_or_default();
         let mut first = None;
-        for (name, bytes) in incident::files(&record) {
-            let path = folder.join(name);
-            let bytes = self.scrubber.scrub_bytes(&bytes).into_owned();
+        for (name, bytes) in files {
+            let path = folder.join(numbered(&name, &suffix));
             std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
             first.get_or_insert(path);
         }
         first.ok_or_else(|| "there is nothing to write".into())
     }
+}
+
+/// A file name with a suffix before its ending.
+fn numbered(name: &str, suffix: &str) -> String {
+    name.rsplit_once('.').map_or_else(|| format!("{name}{suffix}"), |(stem, ending)| format!("{stem}{suffix}.{ending}"))
 }
 
 impl fmt::Debug for Runbook {

@@ -14,6 +14,8 @@ mod failures;
 mod gates;
 mod locks;
 mod notes;
+mod readme;
+mod secrets;
 mod signals;
 mod staging;
 mod terminal;
