@@ -8,15 +8,17 @@ mod cancel;
 mod fold;
 mod kinds;
 mod line;
+mod payload;
 mod recorder;
 mod traits;
 
 pub use cancel::{Cancel, CancelGuard};
 pub use fold::{Assumed, EffectState, FoldError, GateState, Life, RunState, StepState, StepStatus};
-pub use kinds::{
-    Applied, Before, Closed, Event, Failure, FailureKind, Message, Outcome, Said, Sent, Settings, Staged, VerifyResult,
-};
+pub use kinds::Event;
 pub use line::Line;
+pub use payload::{
+    Applied, Before, Closed, Failure, FailureKind, Message, Outcome, Said, Sent, Settings, Staged, VerifyResult,
+};
 pub use recorder::Recorder;
 pub use traits::{
     Clock, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened, Sink, Store, StoreError, Torn, WallClock,

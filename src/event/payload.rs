@@ -1,0 +1,264 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{Digest, ExitCode, GateId, Observation, Place, RunId, Span, StepId, Verdict};
+
+/// What was asked for when a run was started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Parameters that were given.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    /// Why staging is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_staging: Option<String>,
+    /// The step at which it stops as at a gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// What a run takes as its proof of a staging run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Staged {
+    /// The context requires none.
+    #[default]
+    NotRequired,
+    /// This run verified the same bundle.
+    By {
+        /// The run.
+        run: RunId,
+        /// Its context.
+        context: String,
+        /// When it ended.
+        at: Timestamp,
+        /// What differs from it: values declared per context.
+        #[serde(default)]
+        differences: Vec<String>,
+    },
+    /// It was skipped.
+    Skipped {
+        /// With which words.
+        reason: String,
+    },
+}
+
+/// An object as it was before an effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The object's reference.
+    pub object: String,
+    /// The object without status and managedFields; none where it did not exist.
+    pub image: Option<Value>,
+}
+
+/// One effect, as it is journaled before it is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its number within the step, from 1.
+    pub seq: u32,
+    /// The native, e.g. `k8s::apply`.
+    pub native: String,
+    /// The objects, URL or command.
+    pub targets: Vec<String>,
+    /// Digest of the input.
+    pub input: Digest,
+    /// Whether it may be sent again.
+    pub idempotent: bool,
+    /// What was there.
+    #[serde(default)]
+    pub before: Vec<Before>,
+    /// Where in the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// What became of one target of an effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The target.
+    pub target: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The server's message, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The object as the server answered, without status and managedFields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// What became of one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Outcome {
+    Applied,
+    Unchanged,
+    Failed,
+    NotTried,
+}
+
+/// How one verify came to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerifyResult {
+    /// Its text.
+    pub text: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// What was compared last.
+    #[serde(default)]
+    pub observations: Vec<Observation>,
+    /// Why it is unknown or not yet, where no observation says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How often it was evaluated.
+    pub evaluations: u32,
+    /// How long it took.
+    pub took: Span,
+    /// How often it turned false while it had to stay true.
+    #[serde(default)]
+    pub flaps: u32,
+    /// Whether it held before the change.
+    #[serde(default)]
+    pub held_before: bool,
+}
+
+/// What sort of failure ended a step or a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// A precheck did not hold; nothing was changed by this step.
+    Precheck,
+    /// The change failed.
+    Change,
+    /// A verify did not hold in its time.
+    Verify,
+    /// A verify of a finished step or the outcome, true before, is false now.
+    Regression,
+    /// It is not known what became of an effect, or whether a verify holds.
+    Unknown,
+    /// It is not the cluster that it was, or a host of another context.
+    Identity,
+    /// An assumption or another finding of preflight.
+    Preflight,
+    /// The run's lock or journal was lost.
+    Journal,
+    /// It was cancelled.
+    Cancelled,
+    /// An error inside runbook itself.
+    Internal,
+}
+
+impl FailureKind {
+    /// The code that a run ended by this failure exits with.
+    pub fn exit(self) -> ExitCode {
+        match self {
+            Self::Verify | Self::Regression => ExitCode::VerifyFailed,
+            Self::Precheck | Self::Change => ExitCode::StepFailed,
+            Self::Unknown => ExitCode::Unknown,
+            Self::Identity => ExitCode::WrongContext,
+            Self::Preflight => ExitCode::PreflightFailed,
+            Self::Journal | Self::Internal => ExitCode::Internal,
+            Self::Cancelled => ExitCode::Interrupted,
+        }
+    }
+}
+
+/// What happened where a step or run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What sort.
+    pub kind: FailureKind,
+    /// What happened, in words.
+    pub message: String,
+    /// Where in the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The script around that place, rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+    /// The verifies of the step as they stood.
+    #[serde(default)]
+    pub verifies: Vec<VerifyResult>,
+    /// What to do about it.
+    #[serde(default)]
+    pub help: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of this sort.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: None, excerpt: None, verifies: vec![], help: vec![] }
+    }
+}
+
+/// How a run was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closed {
+    /// Its outcome was verified.
+    Done,
+    /// It was taken back.
+    Undone,
+    /// It was given up: by `abandon`, or because nothing had changed yet.
+    Abandoned,
+}
+
+/// Something that another process says to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its own id, so that it is never taken twice.
+    pub id: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The account. Stays in the journal.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// What is said.
+    pub said: Said,
+}
+
+/// What another process says to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "say")]
+#[non_exhaustive]
+pub enum Said {
+    /// Open this gate, on this evidence.
+    Approve {
+        /// The gate.
+        gate: GateId,
+        /// The evidence that was seen.
+        digest: Digest,
+        /// Until when it counts.
+        expires: Timestamp,
+        /// With which words.
+        reason: Option<String>,
+    },
+    /// Do not open this gate.
+    Reject {
+        /// The gate.
+        gate: GateId,
+        /// The evidence that was seen.
+        digest: Digest,
+        /// With which words.
+        reason: Option<String>,
+    },
+    /// What was asked for by hand is done.
+    Done {
+        /// The step.
+        step: StepId,
+        /// With which words.
+        reason: Option<String>,
+    },
+    /// Something unexpected was seen.
+    Note {
+        /// The words.
+        text: String,
+        /// During which step.
+        step: Option<StepId>,
+    },
+}
