@@ -162,7 +162,7 @@ impl Call {
         let command_line = class.command(argv, context, false);
         let mut command = Command::new(&command_line, env.variables());
         command.timeout = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        command.stdin = input.stdin.as_ref().map(|text| text.as_bytes());
+        command.stdin = input.stdin.as_ref().map(String::as_bytes);
         command.cwd = door.parts.folder.as_deref();
         let mut refused = None;
         let mut hooks = Hooks {

@@ -125,7 +125,7 @@ fn a_server_that_is_busy_for_a_moment_is_waited_for() {
 #[test]
 fn a_change_whose_answer_is_lost_is_not_lost() {
     let (world, server) = world(GREET);
-    server.next(1, "PATCH", "configmaps/hello", Does::DoesItAndHangsUp);
+    server.next(1, "PATCH", "configmaps/hello", Does::ActsAndHangsUp);
     world
         .go()
         .exits(40)

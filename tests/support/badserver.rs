@@ -38,7 +38,7 @@ pub enum Does {
     /// Takes the request and hangs up.
     HangsUp,
     /// Does what is asked, and hangs up instead of answering.
-    DoesItAndHangsUp,
+    ActsAndHangsUp,
 }
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -197,7 +197,7 @@ impl Front {
             Some(Does::Says(code, text)) => Ok(whole(code, "text/html", text)),
             Some(Does::Hangs) => std::future::pending().await,
             Some(Does::HangsUp) => Err(io::ErrorKind::ConnectionReset.into()),
-            Some(Does::DoesItAndHangsUp) => {
+            Some(Does::ActsAndHangsUp) => {
                 self.well(request).await?;
                 Err(io::ErrorKind::ConnectionReset.into())
             }

@@ -49,7 +49,9 @@ impl Stream {
     }
 
     fn end(&mut self) -> Vec<u8> {
-        self.reader.take().map(|reader| reader.join().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         self.seen.lock().unwrap().clone()
     }
 }

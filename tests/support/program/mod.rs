@@ -56,13 +56,13 @@ step("Greet again").change(|| k8s::apply("second.yaml"))
     .verify("it says hello again", || k8s::exists("ConfigMap/default/second")).within("5s");
 "#;
 
-const SANDBOXES: &str = r#"[contexts.staging]
+const SANDBOXES: &str = "[contexts.staging]
 sandbox = true
 [contexts.main]
 sandbox = true
-"#;
+";
 
-/// A ConfigMap in `default`.
+/// A `ConfigMap` in `default`.
 pub fn config_map(name: &str, greeting: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\ndata: {{greeting: {greeting}}}\n"
@@ -82,8 +82,8 @@ impl World {
             fs::create_dir(world.root.path().join(folder)).unwrap();
         }
         world.file("runbook.toml", SANDBOXES);
-        world.file("cm.yaml", &config_map("hello", "hello"));
-        world.file("second.yaml", &config_map("second", "hello"));
+        world.file("cm.yaml", config_map("hello", "hello"));
+        world.file("second.yaml", config_map("second", "hello"));
         world
     }
 
