@@ -125,7 +125,7 @@ impl Runbook {
     }
 
     /// Gives a run up: it keeps its place no more, and what it changed stays. Gives what is left behind: the steps that
-    /// are done or begun; none are known of a run whose journal cannot be read.
+    /// are done or begun; none are known of a run whose journal cannot be read. One that ended before its first line is gone.
     ///
     /// # Errors
     /// The run is closed already, or a process works on it.
@@ -139,6 +139,12 @@ impl Runbook {
             Err(crate::event::StoreError::Damaged { .. }) => return free(&run).map(|()| vec![]),
             Err(error) => return Err(error.into()),
         };
+        if opened.state.run.is_none() {
+            // its process ended before the first line: nothing happened in it, and nothing can be said in it
+            drop(opened);
+            self.inner.store.discard(&run)?;
+            return free(&run).map(|()| vec![]);
+        }
         if opened.state.is_closed() {
             return Err(
                 Error::new(ErrorKind::Usage, format!("run {run} is closed")).hint(format!("runbook show {run}"))

@@ -59,6 +59,10 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
     let resume = verbs.has("resume").then(|| format!("runbook resume {run}"));
     let (word, next) = match state.life {
         Life::Running if live => ("running", show),
+        // without a line there is nothing to go on with
+        Life::Running if state.run.is_none() => {
+            ("died", verbs.has("abandon").then(|| format!("runbook abandon {run} --reason \"…\"")))
+        }
         Life::Running => ("died", resume.or(show)),
         Life::Waiting => {
             let open = state.at_gate.as_ref().and_then(|gate| state.gates.get(gate));
@@ -194,6 +198,8 @@ mod tests {
         assert_eq!(row(&fixture::run(), Ok(&state), true, Verbs::ALL).state, "running");
         let died = row(&fixture::run(), Ok(&state), false, Verbs::ALL);
         assert_eq!((died.state.as_str(), died.next.as_deref()), ("died", Some("runbook resume deploy-app-7f3a2c")));
+        let never_began = row(&fixture::run(), Ok(&RunState::default()), false, Verbs::ALL);
+        assert_eq!(never_began.next.as_deref(), Some("runbook abandon deploy-app-7f3a2c --reason \"…\""));
     }
 
     #[test]

@@ -66,6 +66,9 @@ impl Playbook {
     /// A run's own copy of its playbook, made to go on.
     pub(super) fn resume(inner: &Arc<Inner>, run: &RunId) -> Result<Order, Error> {
         let state = inner.store.state(run)?;
+        if state.run.is_none() {
+            return Err(not_begun(inner, run));
+        }
         let damaged = |error: &dyn fmt::Display| {
             Error::new(ErrorKind::Internal, format!("the bundle of run {run} cannot be read: {error}"))
         };
@@ -229,6 +232,17 @@ fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Option<Declar
     }
     let endless = declared.findings.iter().any(|finding| finding.rule == "deadline");
     (bundle, endless.then_some(declared))
+}
+
+/// A run whose journal has no line says neither what it runs nor where.
+fn not_begun(inner: &Inner, run: &RunId) -> Error {
+    if inner.store.is_live(run) {
+        return Error::new(ErrorKind::Locked, format!("run {run} is only being started, by another process"))
+            .hint(format!("runbook show {run}"));
+    }
+    Error::new(ErrorKind::Usage, format!("run {run} ended before its first line: nothing was changed"))
+        .hint("start it again: runbook run PLAYBOOK --context NAME")
+        .hint(format!("runbook abandon {run} --reason \"…\""))
 }
 
 fn refuse_changed(run: &RunId, bundle: &Bundle, origin: &Path) -> Result<(), Error> {

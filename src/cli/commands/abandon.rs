@@ -15,8 +15,8 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<ExitCode, Error> {
         let runbook = global.runbook()?;
         let run = runbook.find(&self.run)?;
-        let left = runbook.abandon(&self.run, &self.reason)?;
         let unreadable = runbook.state(&run).err();
+        let left = runbook.abandon(&self.run, &self.reason)?;
         if global.json() {
             say::json(&serde_json::json!({ "run": run, "abandoned": true, "left": left }));
         } else if let Some(error) = unreadable {
