@@ -90,7 +90,8 @@ pub fn store(folder: &Path) -> FileStore {
     FileStore::new(folder.join("state"), Scrubber::new())
 }
 
-fn runbook(folder: &Path) -> Runbook {
+/// A program over this folder, as each child is one.
+pub fn runbook(folder: &Path) -> Runbook {
     let disk = Arc::new(KillDisk::from_env());
     let state = folder.join("state");
     Runbook::builder()

@@ -243,3 +243,22 @@ fn an_effect_that_may_not_be_sent_twice_is_sent_at_most_once_wherever_the_run_is
     assert_eq!(uncertain, 3 * words.len());
     counts.say(&format!("append, {} lines, {uncertain} times uncertain", end.lines));
 }
+
+#[test]
+fn a_run_that_was_killed_before_its_first_line_cannot_go_on_and_is_gone_once_it_is_given_up() {
+    let playbook = playbooks().join("hello.rhai");
+    for kill in [Kill::Before(1), Kill::Within(1)] {
+        let desk = Desk::new(&playbook);
+        assert_eq!(desk.start(Some(kill)).signal(), Some(9));
+        let runbook = desk.runbook();
+        let (run, state) = runbook.runs().unwrap().remove(0);
+        assert_eq!(state.unwrap().lines, 0);
+        let refused = runbook.resume(run.as_str()).unwrap_err();
+        assert_eq!(refused.exit_code(), ExitCode::Usage);
+        assert!(refused.to_string().contains("ended before its first line: nothing was changed"), "{refused}");
+        assert!(runbook.abandon(run.as_str(), "it never began").unwrap().is_empty());
+        assert!(runbook.runs().unwrap().is_empty(), "{kill:?}");
+        assert!(desk.start(None).success());
+        assert_eq!(desk.ended()["exit"], 0, "its place is free: {}", desk.ended());
+    }
+}

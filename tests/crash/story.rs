@@ -10,11 +10,12 @@ use std::{
 use runbook::{
     event::{Event, Line, RunState, Store},
     model::{RunId, StepId},
+    runbook::Runbook,
 };
 use serde_json::Value;
 
 use crate::{
-    child::{Child, store},
+    child::{Child, runbook, store},
     kill::Kill,
 };
 
@@ -72,6 +73,11 @@ impl Desk {
     /// What the last process said that came to its end.
     pub fn ended(&self) -> Value {
         serde_json::from_slice(&std::fs::read(self.folder.path().join("ended.json")).unwrap()).unwrap()
+    }
+
+    /// A program that works in this process.
+    pub fn runbook(&self) -> Runbook {
+        runbook(self.folder.path())
     }
 
     pub fn state_folder(&self) -> PathBuf {
