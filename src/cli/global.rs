@@ -6,13 +6,26 @@ use crate::runbook::{Builder, Error, Runbook};
 #[derive(clap::Args, Debug)]
 pub struct Global {
     /// The runbook.toml in force, instead of the one found upwards from the playbook.
-    #[arg(long, value_name = "FILE", env = "RUNBOOK_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "RUNBOOK_CONFIG", global = true, help_heading = "Options of every command")]
     pub config: Option<PathBuf>,
     /// The state folder: runs, locks, incident records, sandboxes.
-    #[arg(long, value_name = "DIR", env = "RUNBOOK_STATE_DIR", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "RUNBOOK_STATE_DIR",
+        global = true,
+        help_heading = "Options of every command"
+    )]
     pub state_dir: Option<PathBuf>,
     /// What stdout is: text for people, or JSON for programs.
-    #[arg(short, long, value_name = "FORM", default_value = "text", global = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FORM",
+        default_value = "text",
+        global = true,
+        help_heading = "Options of every command"
+    )]
     pub output: Output,
 }
 

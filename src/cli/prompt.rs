@@ -11,10 +11,14 @@ use rustix::{
     termios::{QueueSelector, tcflush},
 };
 
+use super::view::SUGGESTED;
 use crate::{
-    event::Gates,
-    model::{Decision, GateCard, GateClass, Step},
-    report::Suspend,
+    event::{Cancel, Gates},
+    model::{
+        Decision, GateCard, GateClass, Step,
+        text::{one_line, visible},
+    },
+    report::{Suspend, gate_card},
     runbook::Runbook,
 };
 
@@ -26,8 +30,21 @@ pub struct Terminal {
 
 #[derive(Default)]
 struct Shared {
-    suspend: OnceLock<Suspend>,
+    place: OnceLock<Place>,
     runbook: OnceLock<Runbook>,
+}
+
+/// Where questions are asked.
+#[derive(Debug)]
+pub struct Place {
+    /// The context's name, which each question carries.
+    pub context: String,
+    /// The view to take off the screen while a question stands there.
+    pub suspend: Option<Suspend>,
+    /// Whether the view shows what is decided on; else the question does.
+    pub shown: bool,
+    /// What ends the run, and its questions with it.
+    pub cancel: Cancel,
 }
 
 /// What a line came to.
@@ -37,12 +54,17 @@ enum Line {
     Elsewhere,
 }
 
+/// What a typed line means.
+enum Answer {
+    Decides(Decision),
+    /// Nothing is decided; these words are shown, and the next line is read.
+    Says(String),
+}
+
 impl Terminal {
-    /// The view to take off the screen while a question stands there.
-    pub fn over(&self, suspend: Option<Suspend>) {
-        if let Some(suspend) = suspend {
-            let _ = self.shared.suspend.set(suspend);
-        }
+    /// Where its questions stand.
+    pub fn at(&self, place: Place) {
+        let _ = self.shared.place.set(place);
     }
 
     /// Where notes that are left at a gate go.
@@ -51,9 +73,47 @@ impl Terminal {
     }
 
     fn off_screen<T>(&self, ask: impl FnOnce() -> T) -> T {
-        match self.shared.suspend.get() {
+        match self.shared.place.get().and_then(|place| place.suspend.as_ref()) {
             Some(suspend) => suspend.suspend(ask),
             None => ask(),
+        }
+    }
+
+    fn shows(&self) -> bool {
+        self.shared.place.get().is_none_or(|place| place.shown)
+    }
+
+    /// Asks until a line is an answer; the end of input, and an answer from elsewhere, decide nothing.
+    fn ask(&self, question: &str, elsewhere: &dyn Fn() -> bool, answer: impl Fn(&str) -> Answer) -> Decision {
+        // what was typed before the question was there is no answer to it
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        let _ = write!(io::stderr(), "{question}");
+        loop {
+            let line = {
+                let _ = write!(io::stderr(), "> ");
+                let _ = io::stderr().flush();
+                read_line(elsewhere)
+            };
+            match line {
+                Line::Typed(text) => match answer(text.trim()) {
+                    Answer::Decides(decision) => return decision,
+                    Answer::Says(words) => {
+                        let _ = writeln!(io::stderr(), "  {words}");
+                    }
+                },
+                Line::End => {
+                    let _ = writeln!(io::stderr());
+                    return Decision::NotNow;
+                }
+                Line::Elsewhere => {
+                    // half an answer is none, and no command for the shell either
+                    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+                    let cancelled = self.shared.place.get().is_some_and(|place| place.cancel.is_cancelled());
+                    let words = if cancelled { "" } else { "answered elsewhere\n" };
+                    let _ = write!(io::stderr(), "\n{words}");
+                    return Decision::NotNow;
+                }
+            }
         }
     }
 }
@@ -70,26 +130,31 @@ impl Gates for Terminal {
             return Decision::NotNow;
         }
         let go = if card.class >= GateClass::Human { phrase(card) } else { "go".into() };
+        let evidence = if self.shows() { vec![] } else { gate_card(card, &card.digest(), SUGGESTED) };
+        let evidence: String = evidence.iter().map(|line| format!("{line}\n")).collect();
         let question = format!(
-            "[{}] {}\n  type \"{go}\" to go on, \"no\" to reject, \"note …\" to keep a note; anything else leaves it for later\n",
-            card.target.name, card.question
+            "{evidence}[{}] {}\n  type \"{go}\" to go on, \"no\" to reject, \"note …\" to keep a note; anything else leaves it for later\n",
+            one_line(&card.target.name),
+            one_line(&card.question)
         );
         self.off_screen(|| {
-            ask(&question, elsewhere, |typed| {
+            self.ask(&question, elsewhere, |typed| {
                 if let Some(text) = typed.strip_prefix("note ") {
-                    if let Some(runbook) = self.shared.runbook.get() {
-                        let _ = runbook.note(card.run.as_str(), text.trim());
-                    }
-                    return None;
+                    let kept = self.shared.runbook.get().map(|runbook| runbook.note(card.run.as_str(), text.trim()));
+                    return Answer::Says(match kept {
+                        Some(Err(error)) => format!("not kept: {error}"),
+                        _ => "kept; the question is still open".into(),
+                    });
                 }
                 if typed == go {
-                    return Some(Decision::Go { reason: None });
+                    return Answer::Decides(Decision::Go { reason: None });
                 }
-                match typed.split_once(' ').map_or((typed, None), |(word, rest)| (word, Some(rest.trim().to_string())))
-                {
-                    ("no", reason) => Some(Decision::NoGo { reason }),
-                    _ => Some(Decision::NotNow),
-                }
+                let (word, rest) =
+                    typed.split_once(' ').map_or((typed, None), |(word, rest)| (word, Some(rest.trim())));
+                Answer::Decides(match word {
+                    "no" => Decision::NoGo { reason: rest.map(str::to_string) },
+                    _ => Decision::NotNow,
+                })
             })
         })
     }
@@ -98,47 +163,23 @@ impl Gates for Terminal {
         if !is_interactive() {
             return Decision::NotNow;
         }
+        let context = self.shared.place.get().map(|place| format!("[{}] ", one_line(&place.context)));
+        let shown = if self.shows() { String::new() } else { visible(instructions) };
+        let shown: String = shown.lines().map(|line| format!("  {line}\n")).collect();
         let question = format!(
-            "by hand: {}\n  {instructions}\n  type \"done\" when it is done; anything else leaves it for later\n",
-            step.title
+            "{}by hand: {}\n{shown}  type \"done\" when it is done; anything else leaves it for later\n",
+            context.unwrap_or_default(),
+            one_line(&step.title)
         );
         self.off_screen(|| {
-            ask(&question, elsewhere, |typed| {
-                Some(if typed == "done" { Decision::Go { reason: None } } else { Decision::NotNow })
+            self.ask(&question, elsewhere, |typed| {
+                Answer::Decides(if typed == "done" { Decision::Go { reason: None } } else { Decision::NotNow })
             })
         })
     }
 
     fn name(&self) -> &'static str {
         "terminal"
-    }
-}
-
-/// Asks until a line is an answer; the end of input, and an answer from elsewhere, decide nothing.
-fn ask(question: &str, elsewhere: &dyn Fn() -> bool, answer: impl Fn(&str) -> Option<Decision>) -> Decision {
-    // what was typed before the question was there is no answer to it
-    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
-    loop {
-        let line = {
-            let _ = write!(io::stderr(), "{question}> ");
-            let _ = io::stderr().flush();
-            read_line(elsewhere)
-        };
-        match line {
-            Line::Typed(text) => {
-                if let Some(decision) = answer(text.trim()) {
-                    return decision;
-                }
-            }
-            Line::End => {
-                let _ = writeln!(io::stderr());
-                return Decision::NotNow;
-            }
-            Line::Elsewhere => {
-                let _ = writeln!(io::stderr(), "\nanswered elsewhere");
-                return Decision::NotNow;
-            }
-        }
     }
 }
 

@@ -8,10 +8,11 @@ use signal_hook::{
 };
 
 use super::say;
-use crate::event::Cancel;
+use crate::{event::Cancel, report::Suspend};
 
-/// Turns signals into `cancel` from here on.
-pub fn watch(cancel: Cancel) {
+/// Turns signals into `cancel` from here on. `live` is the live view, which says it in its own lines; `people` is
+/// whether people read stderr.
+pub fn watch(cancel: Cancel, live: Option<Suspend>, people: bool) {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     // its end is the process's
     let _ = std::thread::Builder::new().name("runbook-signals".into()).spawn(move || {
@@ -22,9 +23,15 @@ pub fn watch(cancel: Cancel) {
                 _ => ("SIGINT", 130),
             };
             if cancel.is_cancelled() {
+                if let Some(live) = &live {
+                    live.leave();
+                }
+                if people {
+                    say::tell(&format!("{name}: ended at once; `runbook runs` says how to go on"));
+                }
                 low_level::exit(code);
             }
-            if signal != SIGHUP {
+            if signal != SIGHUP && people && live.is_none() {
                 say::tell(&format!("{name}: nothing new is started; once more ends at once"));
             }
             cancel.cancel(name);

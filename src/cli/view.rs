@@ -26,6 +26,8 @@ pub struct View {
     pub sinks: Vec<Box<dyn Sink>>,
     /// Takes the live region off the screen while a prompt is there.
     pub suspend: Option<Suspend>,
+    /// Whether it shows on stderr, to people, what happens.
+    pub people: bool,
     /// Keeps heartbeats going until it is dropped.
     pub ticker: Option<mpsc::Sender<()>>,
 }
@@ -33,7 +35,7 @@ pub struct View {
 /// The view that was asked for; `earlier` are the lines of a run that is resumed.
 pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
     let chosen = progress.choose(global::stderr_is_terminal(), |name| std::env::var(name).ok());
-    let mut view = View { sinks: vec![], suspend: None, ticker: None };
+    let mut view = View { sinks: vec![], suspend: None, people: false, ticker: None };
     match chosen {
         Progress::Quiet => {}
         Progress::Json => view.sinks.push(Box::new(Json::new(io::stderr()))),
@@ -43,6 +45,7 @@ pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
                 terminal.catch_up(line);
             }
             view.suspend = Some(terminal.suspender());
+            view.people = true;
             view.sinks.push(Box::new(terminal));
         }
         _ => {
@@ -50,6 +53,7 @@ pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
             for line in earlier {
                 plain.catch_up(line);
             }
+            view.people = true;
             let shared = Shared(Arc::new(Mutex::new(plain)));
             view.ticker = Some(tick(shared.0.clone(), Duration::from_secs(1), |plain: &mut Plain<Stderr>| {
                 plain.tick(Timestamp::now());

@@ -68,7 +68,9 @@ impl VerifyResult {
             head.push_str(", held before the change (evidence of nothing)");
         }
         let mut out = vec![head];
-        out.extend(self.reason.iter().map(|reason| format!("  why       {}", cut(&one_line(reason), MOST))));
+        let said = |reason: &&String| self.observations.iter().any(|seen| seen.reason.as_ref() == Some(*reason));
+        let reason = self.reason.iter().filter(|reason| self.verdict.holds() || !said(reason));
+        out.extend(reason.map(|reason| format!("  why       {}", cut(&one_line(reason), MOST))));
         if self.verdict.holds() {
             return out;
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::{
     event::{Closed, Event, Failure, Line, VerifyResult},
     model::{
-        Decision, Doing, ExitCode, GateCard, GateId, Observation, Plan, RunId, StepId, Target, Verdict,
+        Decision, Doing, ExitCode, GateCard, GateId, Observation, Plan, RunId, Span, StepId, Target, Verdict,
         text::{cut, one_line},
     },
 };
@@ -22,6 +22,8 @@ pub struct Seen {
     pub verdict: Verdict,
     pub brief: String,
     pub at: Timestamp,
+    /// How long it has to stay true.
+    pub stays: Option<Span>,
 }
 
 /// The step that runs.
@@ -212,11 +214,13 @@ impl Follow {
                 self.doing("waits for something done by hand".into());
             }
             Event::Observed { step, verify, text, verdict, observations, reason } => {
+                let stays = step.as_ref().and_then(|step| self.step(step));
+                let stays = stays.and_then(|step| step.verifies.get(*verify)).and_then(|verify| verify.stays);
                 let Some(running) = self.running.as_mut().filter(|running| Some(&running.step) == step.as_ref()) else {
                     return;
                 };
                 let brief = brief(*verdict, observations, reason.as_deref());
-                let seen = Seen { text: one_line(text), verdict: *verdict, brief, at };
+                let seen = Seen { text: one_line(text), verdict: *verdict, brief, at, stays };
                 if running.seen.insert(*verify, seen).is_some_and(|old| old.verdict.holds() && !verdict.holds()) {
                     running.flaps += 1;
                 }

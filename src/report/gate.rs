@@ -10,7 +10,7 @@ use crate::model::{
 
 const MOST: usize = 12;
 
-/// The gate card below its question, line by line, without colours and control characters. `digest` is the evidence's.
+/// The gate card, to stand below its question, line by line, without colours and control characters. `digest` is the evidence's.
 /// For a gate of class `human` or stricter it says what a person does on a terminal, never a command that opens it.
 pub fn card(card: &GateCard, digest: &Digest, verbs: super::Verbs) -> Vec<String> {
     let context = one_line(&card.target.name);
@@ -18,7 +18,6 @@ pub fn card(card: &GateCard, digest: &Digest, verbs: super::Verbs) -> Vec<String
     let mut out = vec![
         format!("  context    {context}{sandbox}"),
         format!("  gate       {}, class {}", one_line(card.gate.as_str()), card.class),
-        format!("  question   {}", one_line(&card.question)),
     ];
     if let Some(reason) = &card.rejected {
         out.push(format!("  rejected   before: {}", one_line(reason)));

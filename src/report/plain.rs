@@ -83,7 +83,7 @@ impl<W: Write + Send> Plain<W> {
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 
-    fn last_words(&mut self) {
+    fn last_words(&mut self, last: bool) {
         if !std::mem::take(&mut self.owes) {
             return;
         }
@@ -98,7 +98,8 @@ impl<W: Write + Send> Plain<W> {
         for (what, words) in block(&self.follow) {
             self.print(at, what, &words);
         }
-        for next in next(&self.follow, self.verbs) {
+        // what was to be typed then is over where the run went on
+        for next in next(&self.follow, self.verbs).into_iter().filter(|_| last) {
             self.print(at, "next", &format!("{:<30} {}", next.why, next.command));
         }
     }
@@ -107,7 +108,7 @@ impl<W: Write + Send> Plain<W> {
 impl<W: Write + Send> Sink for Plain<W> {
     fn line(&mut self, line: &Line) {
         if matches!(line.event, Some(Event::Resumed { .. })) {
-            self.last_words();
+            self.last_words(false);
         }
         let entries = entries(&self.follow, line, self.verbs);
         self.follow.take(line);
@@ -120,7 +121,7 @@ impl<W: Write + Send> Sink for Plain<W> {
     }
 
     fn end(&mut self) {
-        self.last_words();
+        self.last_words(true);
     }
 }
 

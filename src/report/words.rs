@@ -31,6 +31,8 @@ pub enum Mark {
     Odd,
     /// It failed.
     Bad,
+    /// How the process ended, which the last words say at once: a terminal leaves it out.
+    End,
     /// A block that belongs to the entry before it.
     Block,
 }
@@ -127,8 +129,8 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         }
         Event::ChildEnded { pid, status, .. } => {
             let command = before.children.get(pid).map_or("a command", String::as_str);
-            let mark = if *status == 0 { Mark::Detail } else { Mark::Odd };
-            vec![entry(mark, "command", format!("{} ended with {status}", cut(command, 120)))]
+            // whether that is a failure, the step says
+            vec![entry(Mark::Detail, "command", format!("{} ended with {status}", cut(command, 120)))]
         }
         Event::Noted { text, step, via } => {
             let during = step.as_ref().map(|step| format!(" (during {step})")).unwrap_or_default();
@@ -137,11 +139,11 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         Event::Cancelled { reason } => {
             vec![entry(Mark::Odd, "run", format!("cancelled by {reason}: nothing new starts"))]
         }
-        Event::Waiting { reason, .. } => vec![entry(Mark::News, "run", format!("waits: {reason}"))],
-        Event::Stopped { reason, .. } => vec![entry(Mark::Bad, "run", format!("stopped: {reason}"))],
+        Event::Waiting { reason, .. } => vec![entry(Mark::End, "run", format!("waits: {reason}"))],
+        Event::Stopped { reason, .. } => vec![entry(Mark::End, "run", format!("stopped: {reason}"))],
         Event::Closed { how, reason, .. } => {
             let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            vec![entry(Mark::News, "run", format!("closed, {}{why}", super::ending::closed(*how)))]
+            vec![entry(Mark::End, "run", format!("closed, {}{why}", super::ending::closed(*how)))]
         }
         Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
         _ => of_step(before, line, event),
@@ -166,8 +168,10 @@ fn of_step(before: &Follow, line: &Line, event: &Event) -> Vec<Entry> {
             let native = before.running.as_ref().and_then(|running| running.sent.get(seq));
             let native = native.map_or("effect", String::as_str);
             let mark = if error.is_some() { Mark::Odd } else { Mark::Detail };
-            let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-            vec![entry(mark, step.as_str(), format!("{native}: {}{error}", applied(results)))]
+            let applied = applied(results);
+            let error = error.as_ref().map(|error| one_line(error)).filter(|error| !applied.contains(error.as_str()));
+            let error = error.map(|error| format!(": {error}")).unwrap_or_default();
+            vec![entry(mark, step.as_str(), format!("{native}: {applied}{error}"))]
         }
         Event::StepManual { step, instructions } => {
             let mut out = vec![entry(Mark::News, step.as_str(), "to do by hand:")];
@@ -306,12 +310,17 @@ fn applied(results: &[Applied]) -> String {
     ] {
         match of(outcome).count() {
             0 => {}
+            // its message, which follows, names it
+            1 if outcome == Outcome::Failed && of(outcome).all(|result| result.message.is_some()) => {}
             1 => parts.extend(of(outcome).map(|result| format!("{word} {}", result.target))),
             n => parts.push(format!("{n} {word}")),
         }
     }
     parts.extend(of(Outcome::Failed).take(3).filter_map(|result| {
-        result.message.as_ref().map(|message| format!("{}: {}", result.target, cut(&one_line(message), 300)))
+        result.message.as_ref().map(|message| {
+            let message = cut(&one_line(message), 300);
+            if message.contains(&result.target) { message } else { format!("failed {}: {message}", result.target) }
+        })
     }));
     if parts.is_empty() { "ended".into() } else { parts.join(", ") }
 }

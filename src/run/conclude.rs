@@ -17,7 +17,7 @@ impl Run {
                 let reason = self.cancel.reason().unwrap_or("cancelled");
                 let exit = if reason == "SIGTERM" { ExitCode::Terminated } else { ExitCode::Interrupted };
                 let said = self.append(&Event::Cancelled { reason: reason.into() });
-                let words = format!("stopped by {reason}: nothing new was started");
+                let words = format!("cancelled by {reason}: nothing new was started");
                 match said {
                     Ok(()) => self.ends(&Event::Stopped { reason: words.clone(), exit }, exit, words),
                     Err(error) => self.lost(&error),

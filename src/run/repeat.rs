@@ -54,7 +54,7 @@ impl Run {
             match item {
                 Item::Step(step) => match state.step(&step.id).status {
                     StepStatus::Verified => skip.push(step.id.clone()),
-                    StepStatus::Manual => ask.push(format!("\"{}\" is done by hand", step.title)),
+                    StepStatus::Manual => ask.push(format!("\"{}\" is to be done by hand", step.title)),
                     StepStatus::Started | StepStatus::Failed if step.doing == Doing::Change => {
                         redo.push(step.id.clone());
                     }

@@ -399,7 +399,10 @@ fn locked(error: &LockError) -> Box<Ended> {
             let state = if *live { "is running" } else { "is not closed" };
             Ended::new(
                 ExitCode::Locked,
-                format!("run {} {state} on {} since {} and keeps its place", holder.run, holder.context, holder.since),
+                format!(
+                    "run {} {state}: it keeps its place on {} since {:.0}",
+                    holder.run, holder.context, holder.since
+                ),
             )
             .help(format!("runbook show {}", holder.run))
             .help(format!("runbook resume {}", holder.run))

@@ -203,7 +203,7 @@ impl Run {
         }
         let Some(Done { reason }) = done else {
             return Err(Stop::Waiting {
-                reason: format!("step \"{}\" is done by hand: {instructions}", step.title),
+                reason: format!("step \"{}\" is to be done by hand", step.title),
                 gate: None,
                 step: Some(step.id.clone()),
                 exit: ExitCode::Waiting,

@@ -145,7 +145,12 @@ impl Run {
         loop {
             let mut look = self.one_more(&asked, until, &mut wait)?;
             if look.verdict.holds() {
-                let Some(stays) = verify.stays else { return Ok(result(look, &wait)) };
+                let Some(stays) = verify.stays else {
+                    if wait.said.is_some() && self.waits_for_more(&asked) {
+                        self.say(&asked, &look, &mut wait, Duration::ZERO)?;
+                    }
+                    return Ok(result(look, &wait));
+                };
                 match self.stays(&asked, stays, &mut wait)? {
                     None => return Ok(result(look, &wait)),
                     Some(turned) => {
@@ -182,6 +187,7 @@ impl Run {
                     (false, true) => Instant::now() + POLL.0,
                     (false, false) => end,
                 };
+                let next = wait.owes.map_or(next, |owed| next.min(owed));
                 if asked.watching.wait(next.min(end), &self.cancel) == Woken::Cancelled {
                     return Err(Stop::Cancelled);
                 }
@@ -229,17 +235,31 @@ impl Run {
             wait.unknown = None;
         }
         wait.polled = look.polled || look.hard || look.verdict == Verdict::Unknown;
-        self.say(asked, &look, wait)?;
+        // that it holds is said by the step's end, unless it has to stay so
+        if !look.verdict.holds() || asked.verify.stays.is_some() {
+            self.say(asked, &look, wait, SAY)?;
+        }
         Ok(look)
     }
 
-    fn say(&self, asked: &Asked<'_>, look: &Look, wait: &mut Wait) -> Result<(), Stop> {
-        if look.verdict.holds() {
-            return Ok(());
-        }
+    /// Whether another verify of the step comes after this one, while views go on to show this one.
+    fn waits_for_more(&self, asked: &Asked<'_>) -> bool {
+        let step = asked.step.and_then(|step| self.plan.step(step));
+        step.is_some_and(|step| step.verifies.len() > asked.index + 1)
+    }
+
+    /// Journals what is new, at most once in `pace`.
+    fn say(&self, asked: &Asked<'_>, look: &Look, wait: &mut Wait, pace: Duration) -> Result<(), Stop> {
         let news = (look.verdict, look.observations.clone(), look.reason.clone());
-        if wait.said.as_ref().is_some_and(|(at, said)| *said == news || at.elapsed() < SAY) {
-            return Ok(());
+        wait.owes = None;
+        match &wait.said {
+            Some((_, said)) if *said == news || said.0.holds() && look.verdict.holds() => return Ok(()),
+            // said when its time has come, if it is still so
+            Some((at, _)) if at.elapsed() < pace => {
+                wait.owes = Some(*at + pace);
+                return Ok(());
+            }
+            _ => {}
         }
         self.append(&Event::Observed {
             step: asked.step.cloned(),
@@ -264,6 +284,7 @@ impl Run {
             // watches wake it by themselves; no watch tells of the time, which a condition may be about as well
             Instant::now() + POLL.1
         };
+        let next = wait.owes.map_or(next, |owed| next.min(owed));
         match watching.wait(next.min(until), &self.cancel) {
             Woken::Cancelled => Err(Stop::Cancelled),
             _ => Ok(()),
@@ -287,12 +308,23 @@ struct Wait {
     hard: Option<(u32, Instant)>,
     pace: Duration,
     said: Option<(Instant, (Verdict, Vec<Observation>, Option<String>))>,
+    /// When the last observation, which came too soon after another, is to be said.
+    owes: Option<Instant>,
     unknown: Option<Timestamp>,
     polled: bool,
 }
 
 impl Wait {
     fn new() -> Self {
-        Self { evaluations: 0, flaps: 0, hard: None, pace: POLL.0, said: None, unknown: None, polled: false }
+        Self {
+            evaluations: 0,
+            flaps: 0,
+            hard: None,
+            pace: POLL.0,
+            said: None,
+            owes: None,
+            unknown: None,
+            polled: false,
+        }
     }
 }

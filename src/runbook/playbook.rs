@@ -323,6 +323,11 @@ impl Order {
         self.cancel.clone()
     }
 
+    /// The name of the context that it works on.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
     /// The playbook that it runs.
     pub fn playbook(&self) -> &Playbook {
         &self.playbook

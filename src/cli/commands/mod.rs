@@ -47,9 +47,11 @@ pub struct Cli {
 }
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 internal error, 2 usage, 10 a verify did not hold, 11 a step failed, 12 preflight failed,
-13 playbook refused, 20 waiting, 21 gate rejected, 22 approval expired, 30 locked, 31 undeclared context or not the
-cluster it was, 40 outcome unknown, 130 and 143 signals.";
+Exit codes:
+   0 done               10 a verify did not hold  20 waiting           30 locked
+   1 internal error     11 a step failed          21 gate rejected     40 outcome unknown
+   2 usage              12 preflight failed       22 approval expired  130, 143 signals
+  31 another context    13 playbook refused";
 
 #[derive(Subcommand, Debug)]
 enum Verb {

@@ -1,7 +1,11 @@
 use std::path::PathBuf;
 
 use super::super::{commands::run::Params, global::Global, say};
-use crate::{model::ExitCode, report, runbook::Error};
+use crate::{
+    model::ExitCode,
+    report,
+    runbook::{Error, ErrorKind},
+};
 
 /// Writes the plan as a document: the eight sections, from the playbook alone.
 #[derive(clap::Args, Debug)]
@@ -20,6 +24,20 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<ExitCode, Error> {
         let playbook = global.runbook()?.load(&self.playbook)?;
         let params = self.params.read()?;
+        if let Some(context) = &self.context {
+            let known = [playbook.contexts(), playbook.plan().contexts].concat();
+            if !known.contains(context) {
+                let near = known
+                    .iter()
+                    .max_by(|a, b| strsim::jaro_winkler(a, context).total_cmp(&strsim::jaro_winkler(b, context)));
+                let message = format!("context `{context}` is named neither by runbook.toml nor by the playbook");
+                let error = Error::new(ErrorKind::Context, message);
+                return Err(match near {
+                    Some(near) => error.hint(format!("did you mean --context {near}?")),
+                    None => error,
+                });
+            }
+        }
         let (plan, findings) = match &self.context {
             Some(context) => playbook.plan_for(context, params),
             None if params.is_empty() => (playbook.plan(), playbook.findings()),

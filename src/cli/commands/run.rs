@@ -12,12 +12,13 @@ use crate::{
 
 /// Runs a playbook on one named context, stopping at every stop-gate.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "runbook run [OPTIONS] --context <NAME> <PLAYBOOK>")]
 pub struct Args {
     /// The playbook, a .rhai file.
     playbook: PathBuf,
     /// The context, as runbook.toml declares it. Always said, never guessed.
     #[arg(long, value_name = "NAME")]
-    context: String,
+    context: Option<String>,
     #[command(flatten)]
     params: Params,
     /// Goes without a run on the context that this one requires; the reason is kept and shown.
@@ -54,7 +55,15 @@ impl Args {
         let terminal = prompt::Terminal::default();
         let runbook = global.builder().gates(GateClass::Human, terminal.clone()).build()?;
         terminal.notes_to(runbook.clone());
-        let mut order = runbook.load(&self.playbook)?.run(&self.context);
+        let playbook = runbook.load(&self.playbook)?;
+        let Some(context) = &self.context else {
+            let missing = "--context is missing: where a playbook runs is always said, never guessed";
+            let start = Error::new(ErrorKind::Usage, missing);
+            let command = format!("runbook run {}", self.playbook.display());
+            let names = playbook.contexts().into_iter().filter(|name| playbook.plan().contexts.contains(name));
+            return Err(names.fold(start, |error, name| error.hint(format!("{command} --context {name}"))));
+        };
+        let mut order = playbook.run(context);
         for (name, value) in self.params.read()? {
             order = order.param(&name, value);
         }
@@ -78,7 +87,13 @@ impl Watch {
         earlier: &[Line],
     ) -> Result<ExitCode, Error> {
         let view = view::view(self.progress, global.json(), earlier);
-        terminal.over(view.suspend.clone());
+        terminal.at(prompt::Place {
+            context: order.context().into(),
+            suspend: view.suspend.clone(),
+            shown: view.people,
+            cancel: order.canceller(),
+        });
+        let (suspend, people) = (view.suspend.clone(), view.people);
         let mut order = order;
         if let Some(step) = &self.until {
             order = order.until(step);
@@ -87,7 +102,7 @@ impl Watch {
             order = order.sink(sink);
         }
         let playbook = order.playbook().clone();
-        signals::watch(order.canceller());
+        signals::watch(order.canceller(), suspend, people);
         let run = order.start()?;
         let ended = run.wait();
         drop(view.ticker);

@@ -177,8 +177,11 @@ fn without_rule(name: &str, argv: &[String], declared: &BTreeMap<String, ToolDec
     if let Some(near) = flags::nearest(name, known) {
         refused = refused.help(format!("did you mean `{near}`?"));
     }
+    let or = if refused.help.is_empty() { "" } else { "or " };
     refused
-        .help("or declare it in runbook.toml (plan, gate and record then show it as not held to the context):")
+        .help(format!(
+            "{or}declare it in runbook.toml (plan, gate and record then show it as not held to the context):"
+        ))
         .help(format!("[tools.{key}]"))
         .help(format!("read = [[{}]]    # what changes nothing: prefixes of the arguments", toml::Value::from(first)))
         .help("change = []")

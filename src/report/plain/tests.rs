@@ -50,7 +50,7 @@ fn every_line_carries_time_and_context() {
 }
 
 #[test]
-fn a_replay_prints_what_the_processes_printed() {
+fn a_replay_prints_what_the_processes_printed_but_what_was_to_be_typed_then() {
     let story = fixture::done();
     let (waited, failed) = (fixture::waiting().lines.len(), fixture::failed().lines.len());
     let paper = Paper::default();
@@ -64,7 +64,10 @@ fn a_replay_prints_what_the_processes_printed() {
         story.lines[part].iter().for_each(|line| view.line(line));
         view.end();
     }
-    assert_eq!(paper.text(), printed(&story));
+    let (live, replayed) = (paper.text(), printed(&story));
+    let last = replayed.lines().last().map(|line| &line[..8]).unwrap();
+    let still = |line: &&str| !line.contains("staging  next  ") || line.starts_with(last);
+    assert_eq!(live.lines().filter(still).collect::<Vec<_>>(), replayed.lines().collect::<Vec<_>>());
 }
 
 #[test]

@@ -29,6 +29,30 @@ pub fn fit(line: &str, width: usize) -> String {
     }
 }
 
+/// The text in lines of at most `width` columns, broken between words: the first has `before` columns less, the others
+/// begin with `indent` spaces. A line with a command in it stays whole, to be copied; so does a word, as a path.
+pub fn wrap(text: &str, before: usize, indent: usize, width: usize) -> Vec<String> {
+    let indent = if indent * 2 > width { 2 } else { indent };
+    let mut lines = vec![String::new()];
+    let mut room = width.saturating_sub(before);
+    if before + measure_text_width(text) <= width || text.contains("runbook ") {
+        return vec![text.to_string()];
+    }
+    for word in text.split_inclusive(' ') {
+        let columns = measure_text_width(word.trim_end());
+        let fits_below = lines.len() == 1 && before > indent && columns + indent <= width;
+        if columns > room && (fits_below || lines.last().is_some_and(|line| !line.trim().is_empty())) {
+            lines.push(" ".repeat(indent));
+            room = width.saturating_sub(indent);
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(word);
+        }
+        room = room.saturating_sub(measure_text_width(word));
+    }
+    lines.iter().map(|line| line.trim_end().to_string()).collect()
+}
+
 /// ` [3/4]`, once the plan is known.
 pub fn steps(follow: &Follow) -> String {
     follow.total().map(|total| format!(" [{}/{total}]", follow.done.len())).unwrap_or_default()
@@ -62,14 +86,18 @@ impl Look {
     }
 
     /// Something that scrolls by.
-    pub fn entry(self, follow: &Follow, context: &str, entry: &Entry) -> String {
+    pub fn entry(self, follow: &Follow, context: &str, entry: &Entry, width: usize) -> Vec<String> {
+        let before = measure_text_width(context) + measure_text_width(&entry.about) + 6;
         let context = self.paint(&tier(follow.target.as_ref()), context);
         let (glyph, style) = match entry.mark {
             Mark::Bad => ("✗", Style::new().red().bold()),
             Mark::Odd => ("!", Style::new().yellow()),
             _ => ("·", Style::new().bold()),
         };
-        format!("{} {context}  {}  {}", self.paint(&style, glyph), self.paint(&style, &entry.about), entry.text)
+        let mut lines = wrap(&entry.text, before, 4, width);
+        let head = format!("{} {context}  {}", self.paint(&style, glyph), self.paint(&style, &entry.about));
+        lines[0] = format!("{head}  {}", lines[0]).trim_end().to_string();
+        lines
     }
 
     /// A finished step; `skipped` is the text of a change that was not made.
@@ -90,41 +118,57 @@ impl Look {
         }
     }
 
-    /// The head of a failure that is told again at the end.
-    pub fn failed(self, follow: &Follow, about: &str, what: &str) -> String {
-        let style = Style::new().red().bold();
-        format!("{} {}  {}  failed: {what}", self.paint(&style, "✗"), self.context(follow), self.paint(&style, about))
-    }
-
     /// A line below an entry. Expected and observed stand out.
-    pub fn block(self, line: &str) -> String {
+    pub fn block(self, line: &str, width: usize) -> Vec<String> {
         let text = line.trim_start();
+        // an excerpt: its marks stand below its words
+        if text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|') {
+            return vec![format!("  {line}")];
+        }
         let style = match text.split_whitespace().next() {
             Some("expected") => Style::new().green(),
             Some("observed" | "error:") => Style::new().red(),
             Some("help:" | "opened") => Style::new().cyan(),
             Some("accept" | "to") if text.starts_with("to accept") => Style::new().yellow(),
-            _ => return format!("  {line}"),
+            _ => Style::new(),
         };
-        format!("  {}", self.paint(&style, line))
+        let indent = line.len() - text.len() + 2;
+        // below the value where it begins with a word that names it, as on a gate's card
+        let value = text.find("  ").map(|at| at + text[at..].len() - text[at..].trim_start().len());
+        let value = value.or_else(|| text.starts_with("will touch ").then_some(11)).filter(|at| *at <= 11).unwrap_or(2);
+        let lines = wrap(text, indent, indent + value, width).into_iter();
+        lines
+            .enumerate()
+            .map(|(n, line)| match n {
+                0 => format!("{:indent$}{}", "", self.paint(&style, &line)),
+                _ => self.paint(&style, &line),
+            })
+            .collect()
     }
 
     /// A line of the last words.
-    pub fn last(self, follow: &Follow, what: &str, words: &str) -> String {
+    pub fn last(self, follow: &Follow, what: &str, words: &str, width: usize) -> Vec<String> {
         let style = match what {
             "record" => Style::new().cyan(),
             "outcome" => Style::new().bold(),
             _ => Style::new(),
         };
-        format!("  {}  {what:<9}  {}", self.context(follow), self.paint(&style, words))
+        let before = measure_text_width(&follow.context()) + 15;
+        let mut lines: Vec<_> = wrap(words, before, 4, width).iter().map(|line| self.paint(&style, line)).collect();
+        lines[0] = format!("  {}  {what:<9}  {}", self.context(follow), lines[0]).trim_end().to_string();
+        lines
     }
 
     /// What to type next: on one line where the terminal is wide enough, so that a command is never broken.
     pub fn next(self, follow: &Follow, next: &Next, width: usize) -> Vec<String> {
-        let why = format!("  {}  next       {}", self.context(follow), next.why);
         let command = self.paint(&Style::new().cyan(), &next.command);
         let line = format!("  {}  next       {:<29} {command}", self.context(follow), next.why);
-        if measure_text_width(&line) < width { vec![line] } else { vec![why, format!("    {command}")] }
+        if measure_text_width(&line) <= width {
+            return vec![line];
+        }
+        let mut lines = self.last(follow, "next", &next.why, width);
+        lines.push(format!("    {command}"));
+        lines
     }
 
     /// The live lines: context, plan and progress; the running step; under it what each verify observed last. At most
@@ -154,7 +198,8 @@ impl Look {
     fn head(self, follow: &Follow, now: Timestamp, cancelled: bool) -> String {
         let mut text = format!("{}{}", self.context(follow), steps(follow));
         if cancelled {
-            text.push_str(&self.paint(&Style::new().yellow().bold(), " cancelled, comes to an end"));
+            let words = " cancelled, comes to an end (Ctrl-C once more: at once)";
+            text.push_str(&self.paint(&Style::new().yellow().bold(), words));
         }
         if follow.target.as_ref().is_some_and(|target| target.sandbox) {
             text.push_str(" sandbox");
@@ -193,6 +238,10 @@ impl Look {
         let brief = if seen.brief.is_empty() { String::new() } else { format!(" {}", seen.brief) };
         let words = seen.verdict.words();
         let since = elapsed(between(seen.at, now));
-        format!("    {} {} {words} ({since}){brief}", self.paint(&style, glyph), seen.text)
+        let stays = match seen.stays {
+            Some(stays) if seen.verdict.holds() => format!(", has to stay true for {stays}"),
+            _ => String::new(),
+        };
+        format!("    {} {} {words} ({since}{stays}){brief}", self.paint(&style, glyph), seen.text)
     }
 }

@@ -23,7 +23,7 @@ use super::{
     Verbs,
     ending::{block, next},
     follow::Follow,
-    words::{Mark, entries},
+    words::{Entry, Mark, entries},
 };
 use crate::{
     event::{Cancel, CancelGuard, Event, Line, Sink},
@@ -91,7 +91,7 @@ impl Screen {
 
     fn line(&mut self, line: &Line) {
         if matches!(line.event, Some(Event::Resumed { .. })) {
-            self.last_words();
+            self.last_words(false);
         }
         let entries = entries(&self.follow, line, self.verbs);
         let skipped = self.follow.running.as_ref().and_then(|running| running.skipped.clone());
@@ -99,45 +99,52 @@ impl Screen {
         self.owes |= !matches!(line.event, Some(Event::Noted { .. } | Event::Received { .. }));
         self.ended = self.follow.ended.is_some();
         let context = self.follow.context();
+        let width = usize::from(self.term.width()).max(2) - 1;
         for entry in entries {
             match entry.mark {
                 // shown while it happens; a skipped change is told with its step's end
-                Mark::Detail | Mark::Skipped => {}
-                Mark::Block => self.held.push(self.look.block(&entry.text)),
+                Mark::Detail | Mark::Skipped | Mark::End => {}
+                Mark::Block => self.held.extend(self.look.block(&entry.text, width)),
                 Mark::Good => {
-                    let width = usize::from(self.term.width()).max(2) - 1;
                     self.held.push(self.look.good(&self.follow, &entry, skipped.as_deref(), width));
                 }
-                _ => self.held.push(self.look.entry(&self.follow, &context, &entry)),
+                _ => self.held.extend(self.look.entry(&self.follow, &context, &entry, width)),
             }
         }
         self.title(line);
         self.draw(line.t);
     }
 
-    fn last_words(&mut self) {
+    fn last_words(&mut self, last: bool) {
         if !std::mem::take(&mut self.owes) {
             return;
         }
+        let width = usize::from(self.term.width()).max(2) - 1;
         for (step, failure) in self.follow.failures.clone() {
             let about = step.map_or_else(|| "run".into(), |step| one_line(step.as_str()));
             let account = failure.account();
-            self.held.push(self.look.failed(&self.follow, &about, account.first().map_or("", String::as_str)));
-            self.held.extend(account.iter().skip(1).map(|line| self.look.block(line)));
+            let what = format!("failed: {}", account.first().map_or("", String::as_str));
+            let head = Entry { mark: Mark::Bad, about, text: what };
+            self.held.extend(self.look.entry(&self.follow, &self.follow.context(), &head, width));
+            self.held.extend(account.iter().skip(1).flat_map(|line| self.look.block(line, width)));
         }
         for (what, words) in block(&self.follow) {
-            self.held.push(self.look.last(&self.follow, what, &words));
+            self.held.extend(self.look.last(&self.follow, what, &words, width));
         }
-        let width = usize::from(self.term.width());
-        for next in next(&self.follow, self.verbs) {
+        // what was to be typed then is over where the run went on
+        for next in next(&self.follow, self.verbs).into_iter().filter(|_| last) {
             self.held.extend(self.look.next(&self.follow, &next, width));
         }
     }
 
     fn end(&mut self) {
-        self.last_words();
+        self.last_words(true);
         self.ended = true;
         self.draw(self.follow.last.unwrap_or_default());
+        self.untitle();
+    }
+
+    fn untitle(&mut self) {
         if std::mem::take(&mut self.titled) {
             let _ = self.term.write_str("\x1b[23;0t").and_then(|()| self.term.flush());
         }
@@ -249,6 +256,18 @@ impl fmt::Debug for Suspend {
 }
 
 impl Suspend {
+    /// Takes the live lines away and gives the title back, for a process that ends at once.
+    pub fn leave(&self) {
+        // whoever draws at this moment may never come to its end
+        let Ok(mut screen) = self.screen.try_lock() else { return };
+        screen.suspended = 0;
+        screen.ended = true;
+        screen.draw(Timestamp::now());
+        screen.untitle();
+        // nothing is drawn after this
+        screen.suspended = 1;
+    }
+
     /// Runs `prompt` with the terminal to itself. Lines that come meanwhile are shown afterwards.
     pub fn suspend<T>(&self, prompt: impl FnOnce() -> T) -> T {
         struct Back<'a>(&'a Shared);

@@ -231,3 +231,23 @@ fn an_attack_by_text_reaches_the_terminal_as_text() {
     let text = tape.0.lock().unwrap().1.clone();
     assert!(!text.contains("\u{1b}]0;") && !text.contains("\u{1b}[2J") && !text.contains('\u{9b}'), "{text:?}");
 }
+
+#[test]
+fn words_are_not_broken_and_a_command_stays_on_its_line() {
+    assert_eq!(look::wrap("one two three", 4, 2, 12), ["one two", "  three"]);
+    assert_eq!(look::wrap("incidents/a-long-path", 20, 2, 24), ["", "  incidents/a-long-path"]);
+    assert_eq!(look::wrap("runbook resume deploy-app-7f3a2c", 4, 2, 12), ["runbook resume deploy-app-7f3a2c"]);
+    assert_eq!(look::wrap("", 4, 2, 3), [""]);
+}
+
+#[test]
+fn leaving_at_once_takes_the_live_lines_away_and_gives_the_title_back() {
+    let ((mut view, term), story) = (view(80), waiting_for_a_verify());
+    story.lines.iter().for_each(|line| view.line(line));
+    view.tick(after(&story, 12));
+    assert!(term.contents().contains("▸ rollout/publish-the-route"));
+    view.suspender().leave();
+    view.tick(after(&story, 13));
+    assert!(!term.contents().contains('▸'), "{}", term.contents());
+    assert!(!lock(&view.screen).titled);
+}
