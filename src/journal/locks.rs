@@ -3,7 +3,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -93,6 +96,8 @@ impl FileLock {
 
     fn holder(path: &Path) -> Result<Option<Holder>, LockError> {
         match fs::read(path) {
+            // made durable before a run's first change: what a loss of power left empty was never changed under
+            Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => Ok(None),
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Self::error(path, error.into())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Self::error(path, error)),
@@ -110,18 +115,25 @@ impl FileLock {
 impl Lock for FileLock {
     fn take(&self, place: &str, holder: &Holder) -> Result<Box<dyn Held>, LockError> {
         let path = self.path(place);
-        self.guarded(|| {
-            if let Some(known) =
-                Self::holder(&path)?.filter(|known| known.run != holder.run && !self.is_over(&known.run))
-            {
+        let durable = self.guarded(|| {
+            let known = Self::holder(&path)?;
+            let again = known.as_ref().is_some_and(|known| known.run == holder.run);
+            if let Some(known) = known.filter(|known| !again && !self.is_over(&known.run)) {
                 let live = WriterLock::is_taken(&self.run_folder(&known.run));
                 return Err(LockError::Held { holder: Box::new(known), live });
             }
             let json = serde_json::to_vec(holder).map_err(|error| Self::error(&path, error.into()))?;
             let temporary = path.with_extension("new");
-            disk::replace(&*self.disk, &path, &json, &temporary).map_err(|source| Self::error(&path, source))
+            // a run that goes on may have changed something; a new one makes its place durable before its first change
+            let written = if again {
+                disk::replace(&*self.disk, &path, &json, &temporary)
+            } else {
+                self.disk.write(&temporary, &json).and_then(|()| self.disk.rename(&temporary, &path))
+            };
+            written.map_err(|source| Self::error(&path, source))?;
+            Ok(again)
         })?;
-        Ok(Box::new(FileHeld { lock: self.clone(), path, holder: holder.clone() }))
+        Ok(Box::new(FileHeld { lock: self.clone(), path, holder: holder.clone(), durable: AtomicBool::new(durable) }))
     }
 
     fn free(&self, run: &RunId) -> Result<(), LockError> {
@@ -146,12 +158,28 @@ struct FileHeld {
     lock: FileLock,
     path: PathBuf,
     holder: Holder,
+    /// Whether it survives a loss of power: from the first change on.
+    durable: AtomicBool,
+}
+
+impl FileHeld {
+    fn make_durable(&self) -> Result<(), LockError> {
+        if self.durable.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let disk = &*self.lock.disk;
+        disk::sync_file(disk, &self.path)
+            .and_then(|()| disk.sync_dir(&self.lock.folder()))
+            .map_err(|source| FileLock::error(&self.path, source))?;
+        self.durable.store(true, Ordering::Release);
+        Ok(())
+    }
 }
 
 impl Held for FileHeld {
     fn check(&self) -> Result<(), LockError> {
         match FileLock::holder(&self.path)? {
-            Some(holder) if holder.run == self.holder.run => Ok(()),
+            Some(holder) if holder.run == self.holder.run => self.make_durable(),
             Some(holder) => {
                 let live = WriterLock::is_taken(&self.lock.run_folder(&holder.run));
                 Err(LockError::Held { holder: Box::new(holder), live })

@@ -91,6 +91,14 @@ impl Run {
         })
     }
 
+    /// Whether the run still has its place, asked before something is changed by hand.
+    pub fn keeps_place(&self) -> Result<(), Stop> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).check().map_err(|error| {
+            let failure = Failure::new(FailureKind::Journal, format!("the run's place was lost: {error}"));
+            Stop::Failed { failure: Box::new(failure), step: None }
+        })
+    }
+
     /// What is asked before each effect: the lock, and whether it is still the pinned cluster.
     pub fn standing(&self) -> Standing {
         let (held, door, cancel) = (self.held.clone(), self.door.clone(), self.cancel.clone());

@@ -179,6 +179,7 @@ impl Run {
     fn by_hand(&mut self, step: &Step, announce: bool) -> Result<(), Stop> {
         let Doing::Manual(instructions) = &step.doing else { return Ok(()) };
         if announce {
+            self.keeps_place()?;
             self.record(&Event::StepManual { step: step.id.clone(), instructions: instructions.clone() })?;
         }
         self.recorder().absorb()?;
