@@ -378,19 +378,21 @@ pub enum Event {
 impl Event {
     /// Whether it claims a result: then its line is durable before anyone is told.
     pub fn claims(&self) -> bool {
-        matches!(
-            self,
-            Self::StepVerified { .. }
-                | Self::StepFailed { .. }
-                | Self::StepManual { .. }
-                | Self::StepDoneByHand { .. }
-                | Self::GateDecided { .. }
-                | Self::Received { .. }
-                | Self::Failed { .. }
-                | Self::Waiting { .. }
-                | Self::Stopped { .. }
-                | Self::Closed { .. }
-        )
+        // what a gate of class `auto` came to follows from its evidence, and is found again
+        let decided = matches!(self, Self::GateDecided { via, .. } if via != "auto");
+        decided
+            || matches!(
+                self,
+                Self::StepVerified { .. }
+                    | Self::StepFailed { .. }
+                    | Self::StepManual { .. }
+                    | Self::StepDoneByHand { .. }
+                    | Self::Received { .. }
+                    | Self::Failed { .. }
+                    | Self::Waiting { .. }
+                    | Self::Stopped { .. }
+                    | Self::Closed { .. }
+            )
     }
 
     /// The kind's name on the wire, e.g. `step.verified`.
