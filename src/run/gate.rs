@@ -66,8 +66,11 @@ impl Run {
 
     /// Everything that the decision before the first change rests on.
     fn start_facts(&self) -> Vec<Fact> {
+        self.with_state(|state| self.start_facts_in(state))
+    }
+
+    fn start_facts_in(&self, state: &RunState) -> Vec<Fact> {
         let mut facts = vec![];
-        let state = self.state();
         for risk in &self.plan.risks {
             if !risk.on.is_empty() && !risk.on.iter().any(|on| *on == self.target.name || *on == self.target.tier) {
                 continue;
@@ -109,9 +112,11 @@ impl Run {
     pub fn verifies_again(&self) -> Result<Vec<Fact>, Stop> {
         let mut facts = vec![];
         let watching = Watching::new(self.door.clone());
-        let state = self.state();
-        for step in self.plan.steps().filter(|step| state.is_done(&step.id)) {
-            let results = &state.steps[&step.id].verifies;
+        let done: Vec<_> = self.with_state(|state| {
+            let done = self.plan.steps().filter(|step| state.is_done(&step.id));
+            done.map(|step| (step, state.steps[&step.id].verifies.clone())).collect()
+        });
+        for (step, results) in done {
             for (n, verify) in step.verifies.iter().enumerate() {
                 let look =
                     self.look(&Body::Verify(step.id.clone(), n), Some(&step.id), Some(&watching), Instant::now())?;
@@ -154,19 +159,23 @@ impl Run {
                 Item::Gate(_) => {}
             }
         }
-        let state = self.state();
-        let (plan, digest) =
-            state.plan.map_or_else(|| (self.plan.clone(), self.plan.digest()), |(p, d)| (Arc::from(p), d));
-        let params: BTreeMap<_, _> =
-            plan.params.iter().filter_map(|param| Some((param.name.clone(), param.value.clone()?))).collect();
+        let (run, plan, params) = self.with_state(|state| {
+            let (plan, digest) = match &state.plan {
+                Some((plan, digest)) => (&**plan, digest.clone()),
+                None => (&*self.plan, self.plan.digest()),
+            };
+            let params: BTreeMap<_, _> =
+                plan.params.iter().filter_map(|param| Some((param.name.clone(), param.value.clone()?))).collect();
+            (state.run.clone(), digest, params)
+        });
         GateCard {
-            run: state.run.unwrap_or_else(|| crate::model::RunId::new("")),
+            run: run.unwrap_or_else(|| crate::model::RunId::new("")),
             gate: id.clone(),
             question,
             class,
             target: self.target.clone(),
             identity: self.identity.clone(),
-            plan: digest,
+            plan,
             params,
             facts,
             touches: next.iter().flat_map(|step| step.trial.clone()).collect(),

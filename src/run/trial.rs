@@ -1,7 +1,8 @@
 //! The trial: change closures run once, in order, with no effect on anything; each native leaves a touch.
 
 use std::{
-    sync::Arc,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ const STEP: Duration = Duration::from_secs(5);
 pub fn rehearse(declared: &mut Declared, door: &Arc<Door>, cancel: &Cancel, clock: &dyn Clock) -> Vec<Finding> {
     let trial = Arc::new(Trial::new());
     let mut findings = vec![];
-    let mut outputs: std::collections::BTreeMap<StepId, serde_json::Value> = std::collections::BTreeMap::new();
+    let outputs: Arc<Mutex<BTreeMap<StepId, serde_json::Value>>> = Arc::default();
     let steps: Vec<StepId> =
         declared.plan.steps().filter(|step| step.doing == Doing::Change).map(|step| step.id.clone()).collect();
     for id in steps {
@@ -28,11 +29,14 @@ pub fn rehearse(declared: &mut Declared, door: &Arc<Door>, cancel: &Cancel, cloc
         call.trial = Some(trial.clone());
         let mut tag = super::bind::tag(&Body::Change(id.clone()), &call, clock);
         let known = outputs.clone();
-        tag.outputs = Some(Arc::new(move |step| known.get(step).cloned()));
+        tag.outputs =
+            Some(Arc::new(move |step| known.lock().unwrap_or_else(PoisonError::into_inner).get(step).cloned()));
         tag.before = Some(Arc::new(|_| Ok(None)));
         let mut partly = None;
         match declared.call(&Body::Change(id.clone()), tag) {
-            Ok(output) => drop(outputs.insert(id.clone(), output)),
+            Ok(output) => {
+                outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), output);
+            }
             Err(error) => {
                 let own = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<EffectError>());
                 match own.map(|own| own.sort) {
