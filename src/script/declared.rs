@@ -144,7 +144,8 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
         findings.extend(unknown_params(&plan, setting));
         digest::fill(&mut plan, &draft.closures, &library);
     }
-    let facts = Arc::new(facts::gather(&Names::of(&engine, &library), &library, &draft.closures));
+    let names = if setting.modules.is_empty() { Names::of_plain } else { Names::of };
+    let facts = Arc::new(facts::gather(names(&engine, &library), &library, &draft.closures));
     let printed = std::mem::take(&mut *printed.lock().unwrap_or_else(PoisonError::into_inner));
     Declared {
         plan,

@@ -12,14 +12,21 @@ use crate::model::{Body, Digest, Item, Plan, StepId};
 /// Gives each step of the plan its digest.
 pub(super) fn fill(plan: &mut Plan, closures: &BTreeMap<Body, Closure>, library: &Library) {
     let paths: BTreeSet<String> = library.sources().paths().into_iter().collect();
+    let mut of: BTreeMap<&StepId, Vec<(&Body, &Closure)>> = BTreeMap::new();
+    for (body, closure) in closures {
+        if let Some(step) = of_step(body) {
+            of.entry(step).or_default().push((body, closure));
+        }
+    }
     for phase in &mut plan.phases {
         for item in &mut phase.items {
             let Item::Step(step) = item else { continue };
             let mut declared = serde_json::to_value(&*step).unwrap_or_default();
             forget_places(&mut declared);
-            let bodies: Vec<Value> = closures
-                .iter()
-                .filter(|(body, _)| of_step(body) == Some(&step.id))
+            let bodies: Vec<Value> = of
+                .get(&step.id)
+                .into_iter()
+                .flatten()
                 .map(|(body, closure)| json!([body, ink(closure.name(), closure.captures(), library, &paths)]))
                 .collect();
             step.digest = Digest::of_json(&json!([declared, bodies]));

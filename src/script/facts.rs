@@ -90,8 +90,8 @@ impl Facts {
 }
 
 /// Reads all scripts that were loaded.
-pub(super) fn gather(names: &Names, library: &Library, closures: &BTreeMap<Body, Closure>) -> Facts {
-    let mut facts = Facts { names: names.clone(), paths: library.sources().paths(), ..Facts::default() };
+pub(super) fn gather(names: Names, library: &Library, closures: &BTreeMap<Body, Closure>) -> Facts {
+    let mut facts = Facts { names, paths: library.sources().paths(), ..Facts::default() };
     for script in library.scripts() {
         script_facts(&script, library, &mut facts);
     }

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use rhai::Engine;
 
@@ -16,6 +19,16 @@ pub struct Names {
 impl Names {
     /// Everything that the engine and the loaded scripts define.
     pub(super) fn of(engine: &Engine, library: &Library) -> Self {
+        Self::of_engine(engine).and_scripts(library)
+    }
+
+    /// The same, for an engine without the natives of a program: all such define the same, which is collected once.
+    pub(super) fn of_plain(engine: &Engine, library: &Library) -> Self {
+        static PLAIN: OnceLock<Names> = OnceLock::new();
+        PLAIN.get_or_init(|| Self::of_engine(engine)).clone().and_scripts(library)
+    }
+
+    fn of_engine(engine: &Engine) -> Self {
         let mut names = Self::default();
         let found = engine.collect_fn_metadata(
             None,
@@ -27,13 +40,6 @@ impl Names {
         );
         for (module, name, count) in found {
             names.add(&module, &name, count);
-        }
-        for script in library.scripts() {
-            for (_, _, name, count, _) in script.ast.shared_lib().iter_script_fn_info() {
-                if !name.starts_with("anon$") {
-                    names.add("", name, count);
-                }
-            }
         }
         // keywords that look like functions
         for (name, counts) in [
@@ -52,6 +58,17 @@ impl Names {
             }
         }
         names
+    }
+
+    fn and_scripts(mut self, library: &Library) -> Self {
+        for script in library.scripts() {
+            for (_, _, name, count, _) in script.ast.shared_lib().iter_script_fn_info() {
+                if !name.starts_with("anon$") {
+                    self.add("", name, count);
+                }
+            }
+        }
+        self
     }
 
     fn add(&mut self, module: &str, name: &str, count: usize) {
