@@ -221,7 +221,11 @@ impl Follow {
                 };
                 let brief = brief(*verdict, observations, reason.as_deref());
                 let seen = Seen { text: one_line(text), verdict: *verdict, brief, at, stays };
-                if running.seen.insert(*verify, seen).is_some_and(|old| old.verdict.holds() && !verdict.holds()) {
+                if running
+                    .seen
+                    .insert(*verify, seen)
+                    .is_some_and(|old| old.verdict.holds() && !verdict.holds() && *verdict != Verdict::Unknown)
+                {
                     running.flaps += 1;
                 }
             }

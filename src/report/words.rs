@@ -190,7 +190,8 @@ fn of_step(before: &Follow, line: &Line, event: &Event) -> Vec<Entry> {
             }
             let brief = brief(*verdict, observations, reason.as_deref());
             let brief = if brief.is_empty() { brief } else { format!(" ({brief})") };
-            let flap = old == Some(Verdict::Holds);
+            // what could not be seen did not turn false
+            let flap = old == Some(Verdict::Holds) && *verdict != Verdict::Unknown;
             let (mark, flap) = if flap { (Mark::Odd, "flap: ") } else { (Mark::Detail, "") };
             let about = step.as_ref().map_or("outcome", StepId::as_str);
             vec![entry(mark, about, format!("{flap}{text}: {}{brief}", verdict.words()))]

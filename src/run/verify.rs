@@ -236,7 +236,8 @@ impl Run {
         }
         wait.polled = look.polled || look.hard || look.verdict == Verdict::Unknown;
         // that it holds is said by the step's end, unless it has to stay so
-        if !look.verdict.holds() || asked.verify.stays.is_some() {
+        let tells = !look.verdict.holds() || asked.verify.stays.is_some();
+        if tells && !look.settling {
             self.say(asked, &look, wait, SAY)?;
         }
         Ok(look)
