@@ -136,7 +136,7 @@ async fn respond(reply: Reply) -> Result<Answered, BoxError> {
             Ok(Response::new(UnsyncBoxBody::new(body)))
         }
         Reply::Hang => futures::future::pending().await,
-        Reply::Refuse => Err("error trying to connect: connection refused".into()),
+        Reply::Refuse => Err("client error (Connect): tcp connect error: Connection refused (os error 111)".into()),
     }
 }
 

@@ -87,6 +87,7 @@ fn what_gives_no_answer_that_counts_is_unreachable() {
     }
     assert!(applied(|| Reply::Text(200, "<html>login</html>")).to_string().contains("<html>login</html>"));
     assert!(!applied(|| Reply::Refuse).may_have_happened());
+    assert!(!applied(|| status(429, "TooManyRequests", "slow down")).may_have_happened());
     assert!(applied(|| Reply::Text(503, "gone")).may_have_happened());
 }
 
