@@ -5,7 +5,12 @@ use crate::program::{GREET, World};
 #[test]
 fn a_missing_context_is_asked_for() {
     let world = World::with(GREET);
-    world.run("run p.rhai").exits(2).says("--context <NAME>").prints_nothing();
+    world
+        .run("run p.rhai")
+        .exits(2)
+        .says("--context is missing")
+        .says("runbook run p.rhai --context staging")
+        .prints_nothing();
     assert!(world.runs().is_empty());
 }
 
@@ -15,7 +20,7 @@ fn a_context_that_is_not_declared_is_named_with_the_nearest() {
     world
         .run("run p.rhai --context stagin")
         .exits(31)
-        .says("context `stagin` is not declared in <root>/work/runbook.toml")
+        .says("context `stagin` is not declared in <root>/playbooks/runbook.toml")
         .says("did you mean --context staging?");
     assert!(world.runs().is_empty());
 }

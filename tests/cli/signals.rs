@@ -18,7 +18,7 @@ fn a_signal_during_a_wait_ends_the_process_and_a_resume_finishes_the_run() {
         live.signal(signal);
         live.ends()
             .exits(code)
-            .says(&format!("stopped by {name}: nothing new was started"))
+            .says(&format!("cancelled by {name}: nothing new was started"))
             .says(&format!("runbook resume {run}"));
         assert_eq!(world.journal(&run).of("run.cancelled")[0]["reason"], name);
         world.everything_is_journaled("staging");

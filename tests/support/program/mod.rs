@@ -78,7 +78,7 @@ impl World {
     /// Two sandboxes, staging and main, and the manifests that [`GREET`] and [`TWO`] apply.
     pub fn new() -> Self {
         let world = Self { root: tempfile::Builder::new().prefix("runbook-cli-").tempdir().unwrap() };
-        for folder in ["home", "work"] {
+        for folder in ["home", "playbooks"] {
             fs::create_dir(world.root.path().join(folder)).unwrap();
         }
         world.file("runbook.toml", SANDBOXES);
@@ -108,7 +108,7 @@ impl World {
 
     /// A file in the folder of playbooks.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join("work").join(name)
+        self.root.path().join("playbooks").join(name)
     }
 
     pub fn home(&self) -> PathBuf {
