@@ -37,7 +37,7 @@ const VARIABLES: usize = 10_000;
 
 /// An engine for one declaration and the calls of its closures. `tag` is what natives see while the plan is declared.
 pub(super) fn build(library: &Arc<Library>, tag: Dynamic, modules: &[crate::effect::Module]) -> Engine {
-    let mut engine = bare();
+    let mut engine = reading(Engine::new());
     engine
         .set_max_string_size(TEXT)
         .set_max_array_size(ENTRIES)
@@ -83,7 +83,10 @@ pub(super) fn build(library: &Arc<Library>, tag: Dynamic, modules: &[crate::effe
 
 /// An engine that only reads: the language's tokens and nothing to call.
 pub(super) fn bare() -> Engine {
-    let mut engine = Engine::new();
+    reading(Engine::new_raw())
+}
+
+fn reading(mut engine: Engine) -> Engine {
     engine
         .set_optimization_level(OptimizationLevel::None) // others run natives while compiling and hide code from check
         .set_fast_operators(false) // comparisons are observed
