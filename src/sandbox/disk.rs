@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError};
 use serde_json::Value;
 
 use super::SandboxError;
@@ -89,13 +89,12 @@ impl Disk {
 
     fn load(&self) -> Result<Loaded, String> {
         let text = |e: &dyn std::fmt::Display| e.to_string();
-        // A write makes the tables, so that a new file reads like an empty one.
-        let write = self.database.begin_write().map_err(|e| text(&e))?;
-        write.open_table(OBJECTS).map_err(|e| text(&e))?;
-        write.open_table(COUNTERS).map_err(|e| text(&e))?;
-        write.commit().map_err(|e| text(&e))?;
         let read = self.database.begin_read().map_err(|e| text(&e))?;
-        let counters = read.open_table(COUNTERS).map_err(|e| text(&e))?;
+        let counters = match read.open_table(COUNTERS) {
+            // the first write makes all tables as one
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Loaded { objects: Vec::new(), version: 0 }),
+            counters => counters.map_err(|e| text(&e))?,
+        };
         let version = counters.get(VERSION).map_err(|e| text(&e))?.map_or(0, |value| value.value());
         let table = read.open_table(OBJECTS).map_err(|e| text(&e))?;
         let mut objects = Vec::new();
