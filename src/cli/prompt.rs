@@ -131,7 +131,7 @@ impl Gates for Terminal {
         }
         let go = if card.class >= GateClass::Human { phrase(card) } else { "go".into() };
         let evidence = if self.shows() { vec![] } else { gate_card(card, &card.digest(), SUGGESTED) };
-        let evidence: String = evidence.iter().map(|line| format!("{line}\n")).collect();
+        let evidence = evidence.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat();
         let question = format!(
             "{evidence}[{}] {}\n  type \"{go}\" to go on, \"no\" to reject, \"note …\" to keep a note; anything else leaves it for later\n",
             one_line(&card.target.name),
@@ -165,7 +165,7 @@ impl Gates for Terminal {
         }
         let context = self.shared.place.get().map(|place| format!("[{}] ", one_line(&place.context)));
         let shown = if self.shows() { String::new() } else { visible(instructions) };
-        let shown: String = shown.lines().map(|line| format!("  {line}\n")).collect();
+        let shown = shown.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
         let question = format!(
             "{}by hand: {}\n{shown}  type \"done\" when it is done; anything else leaves it for later\n",
             context.unwrap_or_default(),

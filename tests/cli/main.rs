@@ -1,5 +1,7 @@
 //! The real binary: what it exits with, what it says, what it leaves in the journal and on the cluster.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
+
 #[path = "../support/badserver.rs"]
 mod badserver;
 #[path = "../support/program/mod.rs"]

@@ -1,7 +1,5 @@
 //! Gates on a real terminal, driven through tmux.
 
-#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
-
 use std::process::{Command, Stdio};
 
 use crate::program::{TWO, World, eventually};
