@@ -23,6 +23,7 @@ pub struct Seen {
     pub brief: String,
     pub at: Timestamp,
     /// How long it has to stay true.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the live region of a terminal shows it"))]
     pub stays: Option<Span>,
 }
 
