@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use http_body_util::Full;
 use runbook::{
     effect::Module,
     model::ExitCode,
-    runbook::Runbook,
+    runbook::{Run, Runbook},
     sandbox::{Options, Sandbox},
 };
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ plan("Wait").problem("waiting has a cost").outcome("it was seen").contexts(["sta
 phase("Wait").goal("it was seen");
 step("See it").verify("the last turn was seen", || {{
     let turn = 0;
-    for object in k8s::list("ConfigMap/default") {{
+    for object in k8s::list("ConfigMap", "default") {{
         let own = bench::number(object.data.turn);
         if own > turn {{ turn = own; }}
     }}
@@ -86,11 +86,11 @@ step("See it").verify("the last turn was seen", || {{
         .build()
         .expect("it is complete");
     let run = runbook.load(folder.path().join("wait.rhai")).expect("it is there").run("staging").start();
-    let run = Arc::new(run.expect("it starts"));
+    let run = run.expect("it starts");
     let mut times = vec![];
     for turn in 1..=u64::from(CHANGES) {
         if turn == 1 {
-            wait_for(&receiver, 0);
+            wait_for(&run, &receiver, 0);
             // the first look is behind the run, its watch stands
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -98,7 +98,7 @@ step("See it").verify("the last turn was seen", || {{
         let name = format!("/object-{}", turn % u64::from(objects));
         let begun = Instant::now();
         send(&runtime, &sandbox, Method::PATCH, &name, "application/merge-patch+json", &body);
-        times.push(wait_for(&receiver, turn).saturating_duration_since(begun));
+        times.push(wait_for(&run, &receiver, turn).saturating_duration_since(begun));
     }
     let ended = run.wait();
     assert_eq!(ended.exit, ExitCode::Done, "{} {:?}", ended.message, ended.findings);
@@ -112,11 +112,15 @@ step("See it").verify("the last turn was seen", || {{
 }
 
 /// When the closure saw this turn.
-fn wait_for(seen: &mpsc::Receiver<(u64, Instant)>, turn: u64) -> Instant {
+fn wait_for(run: &Run, seen: &mpsc::Receiver<(u64, Instant)>, turn: u64) -> Instant {
     loop {
-        let (saw, at) = seen.recv_timeout(Duration::from_mins(1)).expect("the verify looks");
-        if saw >= turn {
-            return at;
+        match seen.recv_timeout(Duration::from_secs(1)) {
+            Ok((saw, at)) if saw >= turn => return at,
+            Ok(_) => {}
+            Err(_) => {
+                let ended = run.wait_for(Duration::ZERO);
+                assert!(ended.is_none(), "the run ended before its verify saw turn {turn}: {ended:#?}");
+            }
         }
     }
 }
