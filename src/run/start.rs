@@ -128,7 +128,8 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     if order.unread.iter().any(|finding| finding.rule == "deadline") {
         refuse_errors(&order.unread)?;
     }
-    let offline = order.connect.declare(None, &order.settings, crew.clock.now(), &order.cancel);
+    let started = crew.clock.now();
+    let offline = order.connect.declare(None, &order.settings, started, &order.cancel);
     if order.cancel.is_cancelled() {
         return Err(Box::new(Ended::new(
             interrupted(&order.cancel),
@@ -150,7 +151,7 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     let holder = Holder {
         run: run.clone(),
         context: connected.target.name.clone(),
-        since: crew.clock.now(),
+        since: started,
         pid: std::process::id(),
         host: order.host.clone(),
     };
