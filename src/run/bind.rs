@@ -58,23 +58,7 @@ impl Run {
         self.preflight()
     }
 
-    /// Declares the script on the context. One that asks nothing and needs no secret declares there what it declared
-    /// offline, at the same start time: it is not run again.
     pub fn declare_bound(&mut self) -> Result<(), Stop> {
-        if !(self.plan.discoveries.is_empty() && self.plan.secrets.is_empty()) {
-            self.declare_asking()?;
-        }
-        self.go_on()?;
-        let errors: Vec<_> = self.declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
-        if let Some(first) = errors.first() {
-            let message = format!("declared on {}, the playbook is not ready: {}", self.target.name, first.message);
-            self.append(&Event::Preflight { findings: errors.clone() })?;
-            return Err(Self::refused(FailureKind::Preflight, message));
-        }
-        Ok(())
-    }
-
-    fn declare_asking(&mut self) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),
             door: self.door.clone(),
@@ -88,8 +72,15 @@ impl Run {
         if let Some(error) = asking.lost.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(Stop::Journal(error));
         }
+        self.go_on()?;
+        let errors: Vec<_> = declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
         self.plan = Arc::new(declared.plan.clone());
         self.declared = declared;
+        if let Some(first) = errors.first() {
+            let message = format!("declared on {}, the playbook is not ready: {}", self.target.name, first.message);
+            self.append(&Event::Preflight { findings: errors.clone() })?;
+            return Err(Self::refused(FailureKind::Preflight, message));
+        }
         Ok(())
     }
 }

@@ -128,8 +128,7 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     if order.unread.iter().any(|finding| finding.rule == "deadline") {
         refuse_errors(&order.unread)?;
     }
-    let started = crew.clock.now();
-    let offline = order.connect.declare(None, &order.settings, started, &order.cancel);
+    let offline = order.connect.declare(None, &order.settings, crew.clock.now(), &order.cancel);
     if order.cancel.is_cancelled() {
         return Err(Box::new(Ended::new(
             interrupted(&order.cancel),
@@ -151,7 +150,7 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     let holder = Holder {
         run: run.clone(),
         context: connected.target.name.clone(),
-        since: started,
+        since: crew.clock.now(),
         pid: std::process::id(),
         host: order.host.clone(),
     };
