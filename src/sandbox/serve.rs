@@ -150,14 +150,4 @@ mod tests {
             );
         }
     }
-
-    /// A server to try clients against by hand; prints its address and token.
-    #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "by hand"]
-    async fn by_hand() {
-        let sandbox = Sandbox::in_memory(super::super::Options::default()).expect("opens");
-        let served = sandbox.serve().await.expect("it serves");
-        println!("\nSERVED {}", served.url());
-        tokio::time::sleep(std::time::Duration::from_mins(15)).await;
-    }
 }
