@@ -3,11 +3,13 @@ use std::{
     time::Instant,
 };
 
+use serde_json::Value;
+
 use super::{Door, EffectError, Ledger, Mode, Sort, Trial, Watching};
 use crate::{
     cluster::Patience,
     event::Cancel,
-    model::{Place, Read},
+    model::{Digest, Place, Read},
 };
 
 /// One call of one closure: what it may do, through which door, for how long; and what it read and ran into.
@@ -135,6 +137,24 @@ impl Call {
             seen.trouble = Some(error.clone());
         }
         error
+    }
+
+    /// The digest of what is sent, without the secrets in it: those of a weak one could be found by trying.
+    pub(super) fn digest_of(&self, input: &Value) -> Digest {
+        let mut input = input.clone();
+        if let Some(door) = &self.door {
+            door.parts.scrubber.scrub_value(&mut input);
+        }
+        Digest::of_json(&input)
+    }
+
+    pub(super) fn ledger(&self, native: &str) -> Result<&Ledger, EffectError> {
+        self.ledger.as_deref().ok_or_else(|| {
+            EffectError::new(
+                Sort::WrongMode,
+                format!("`{native}` changes the system, which only a step of a run may do"),
+            )
+        })
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -1,7 +1,9 @@
 use serde_json::Value;
 
-use super::{Call, EffectError, Sort};
-use crate::object;
+use crate::{
+    effect::{Call, EffectError, Sort},
+    object,
+};
 
 /// What `apply` and `dry_run` take: a file or folder of the bundle, YAML text, or a map.
 #[derive(Clone, Debug, PartialEq)]

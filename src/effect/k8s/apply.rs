@@ -1,0 +1,172 @@
+use serde_json::{Value, json};
+
+use super::{Source, manifest, uncertain};
+use crate::{
+    cluster::{self, ApplyOptions, Cluster, ClusterError},
+    effect::{
+        Call, EffectError, Mode, Sort,
+        ledger::{Answer, Intent},
+    },
+    event::{Applied, Before, Outcome},
+    model::{Place, Read, Touch, Verb},
+    object,
+};
+
+/// What the server says of a change that it was asked to only try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DryRun {
+    /// Whether it would accept all of it.
+    pub ok: bool,
+    /// What it would refuse, each naming the object.
+    pub errors: Vec<String>,
+}
+
+impl Call {
+    /// Whether the server would accept a change, asked with `dryRun=All`.
+    pub fn k8s_dry_run(&self, source: &Source) -> Result<DryRun, EffectError> {
+        let native = "k8s::dry_run";
+        self.allow(native, Mode::Read)?;
+        let objects = manifest::objects(self, native, source)?;
+        if self.trial.is_some() {
+            return Ok(DryRun { ok: true, errors: vec![] });
+        }
+        let cluster = self.door(native)?.cluster()?;
+        self.read(Read::Polled(format!("dry run of {}", object::reference(&objects[0].0))));
+        let errors = self.rehearse(cluster, &objects)?;
+        Ok(DryRun { ok: errors.is_empty(), errors })
+    }
+
+    /// Applies objects server-side; gives what became of each.
+    pub fn k8s_apply(&self, source: &Source, place: Option<Place>) -> Result<Value, EffectError> {
+        let native = "k8s::apply";
+        self.allow(native, Mode::Change)?;
+        let objects = manifest::objects(self, native, source)?;
+        if let Some(trial) = &self.trial {
+            for (object, file) in &objects {
+                let mut touch = Touch::new(Verb::Apply, object::reference(object).to_string());
+                touch.api_version = object["apiVersion"].as_str().map(Into::into);
+                touch.file.clone_from(file);
+                touch.way_back = object::way_back::automatic(object).is_ok();
+                touch.remark = object::way_back::automatic(object).err().map(Into::into);
+                trial.touch(touch);
+                trial.keep(object);
+            }
+            return Ok(shown(&objects.iter().map(|(object, _)| answer_of(object, true)).collect::<Vec<_>>()));
+        }
+        let cluster = self.door(native)?.cluster()?;
+        let values: Vec<Value> = objects.iter().map(|(object, _)| object.clone()).collect();
+        let intent = Intent {
+            native: native.into(),
+            targets: values.iter().map(|object| object::reference(object).to_string()).collect(),
+            input: self.digest_of(&json!(values)),
+            idempotent: true,
+            place,
+        };
+        self.ledger(native)?.perform(
+            intent,
+            || {
+                if objects.len() > 1 {
+                    let errors = self.rehearse(cluster, &objects)?;
+                    if !errors.is_empty() {
+                        return Err(EffectError::new(
+                            Sort::Failed,
+                            format!(
+                                "the API server would not accept it, and nothing was written: {}",
+                                errors.join("; ")
+                            ),
+                        ));
+                    }
+                }
+                self.images(cluster, &values)
+            },
+            |before| self.send_all(native, cluster, &values, before),
+        )
+    }
+
+    /// Tries all objects without writing any; what the server would refuse. An object whose namespace or kind is made
+    /// by another one of them cannot be tried, and counts as accepted.
+    fn rehearse(&self, cluster: &Cluster, objects: &[(Value, Option<String>)]) -> Result<Vec<String>, EffectError> {
+        let made =
+            |kind: &str, name: &str| objects.iter().any(|(o, _)| o["kind"] == kind && o["metadata"]["name"] == name);
+        let dry_run = ApplyOptions { dry_run: true, ..ApplyOptions::default() };
+        let mut errors = vec![];
+        for (object, file) in objects {
+            match cluster.apply(object, &dry_run, &self.patience()) {
+                Ok(_) => {}
+                Err(ClusterError::NamespaceMissing { namespace, .. }) if made("Namespace", &namespace) => {}
+                Err(ClusterError::NotServed { .. })
+                    if objects.iter().any(|(crd, _)| {
+                        crd["kind"] == "CustomResourceDefinition" && crd["spec"]["names"]["kind"] == object["kind"]
+                    }) => {}
+                Err(error) => {
+                    let error = EffectError::from(error);
+                    if error.sort.is_final() {
+                        return Err(self.ran_into(error));
+                    }
+                    let from = file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
+                    errors.push(format!("{}{from}: {error}", object::reference(object)));
+                }
+            }
+        }
+        Ok(errors)
+    }
+
+    /// Applies all, finishes what is in flight when one fails and starts no more.
+    fn send_all(
+        &self,
+        native: &str,
+        cluster: &Cluster,
+        objects: &[Value],
+        before: &[Before],
+    ) -> Result<Answer, EffectError> {
+        let answers = cluster.apply_many(objects, &ApplyOptions::default(), &self.patience());
+        let mut results = Vec::with_capacity(objects.len());
+        let mut outputs = Vec::with_capacity(objects.len());
+        let mut first: Option<EffectError> = None;
+        for (n, (object, answer)) in objects.iter().zip(answers).enumerate() {
+            let target = object::reference(object).to_string();
+            let (outcome, message, after) = match answer.outcome {
+                cluster::Outcome::Applied(after) => {
+                    let was = before.get(n).and_then(|before| before.image.as_ref());
+                    let same = was.is_some_and(|was| cluster::unchanged(was, &after));
+                    outputs.push(answer_of(&after, !same));
+                    (if same { Outcome::Unchanged } else { Outcome::Applied }, None, Some(object::image(&after)))
+                }
+                cluster::Outcome::Failed(error) if error.may_have_happened() => {
+                    return Err(uncertain(native, &target, &error.into()));
+                }
+                cluster::Outcome::Failed(error) => {
+                    let error = EffectError::from(error);
+                    let message = error.message.clone();
+                    first.get_or_insert(error);
+                    (Outcome::Failed, Some(message), None)
+                }
+                cluster::Outcome::NotTried => (Outcome::NotTried, None, None),
+            };
+            results.push(Applied { target, outcome, message, after });
+        }
+        Ok(Answer { results, output: shown(&outputs), error: first })
+    }
+}
+
+/// What a script gets of an applied object; small, because it is journaled as the step's output.
+fn answer_of(object: &Value, changed: bool) -> Value {
+    let meta = &object["metadata"];
+    json!({
+        "object": object::reference(object).to_string(),
+        "kind": object["kind"],
+        "name": meta["name"],
+        "namespace": meta["namespace"],
+        "uid": meta["uid"],
+        "generation": meta["generation"],
+        "changed": changed,
+    })
+}
+
+/// One object as itself, several as a list.
+pub(super) fn shown(outputs: &[Value]) -> Value {
+    match outputs {
+        [one] => one.clone(),
+        many => Value::Array(many.to_vec()),
+    }
+}

@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::manifest;
+use super::{parse, selected};
+use crate::{
+    cluster::Selector,
+    effect::{Call, EffectError, Mode, Sort},
+    model::Read,
+    object::readiness,
+};
+
+/// Whether an object is ready, and what its controller says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Ready as kstatus means it; none where there is no object.
+    pub ready: bool,
+    /// In words: the controller's message, or that there is no object.
+    pub reason: String,
+}
+
+impl Call {
+    /// An object, or none where it does not exist.
+    pub fn k8s_get(&self, native: &str, reference: &str) -> Result<Option<Arc<Value>>, EffectError> {
+        self.allow(native, Mode::Read)?;
+        let parsed = parse(reference)?;
+        if let Some(trial) = &self.trial {
+            return Ok(trial.kept(reference).map(Arc::new));
+        }
+        self.read(Read::Object(reference.into()));
+        let cluster = self.door(native)?.cluster()?;
+        let found = match &self.watches {
+            Some(watching) => watching.watches()?.get(&parsed, &self.patience()),
+            None => cluster.get(&parsed, &self.patience()).map(|found| found.map(Arc::new)),
+        };
+        let found = found.map_err(|error| self.ran_into(error.into()))?;
+        if let Some(object) = &found {
+            self.learn(object);
+        }
+        Ok(found)
+    }
+
+    /// All objects of a kind, in a namespace or everywhere, that a selector selects.
+    pub fn k8s_list(
+        &self,
+        kind: &str,
+        namespace: Option<&str>,
+        selector: &Selector,
+    ) -> Result<Vec<Arc<Value>>, EffectError> {
+        let native = "k8s::list";
+        self.allow(native, Mode::Read)?;
+        if self.trial.is_some() {
+            return Err(EffectError::new(
+                Sort::Unseen,
+                format!("what {kind} objects there are is not known in a trial"),
+            ));
+        }
+        self.read(Read::List(format!("{kind} in {}{}", namespace.unwrap_or("all namespaces"), selected(selector))));
+        let cluster = self.door(native)?.cluster()?;
+        let found = match &self.watches {
+            Some(watching) => watching.watches()?.list(kind, namespace, selector, &self.patience()),
+            None => cluster
+                .list(kind, namespace, selector, &self.patience())
+                .map(|listed| listed.items.into_iter().map(Arc::new).collect()),
+        };
+        let found = found.map_err(|error| self.ran_into(error.into()))?;
+        for object in &found {
+            self.learn(object);
+        }
+        Ok(found)
+    }
+
+    /// Whether an object is ready, or every object of a manifest in the bundle; the reason is of the first that is not.
+    pub fn k8s_ready(&self, reference: &str) -> Result<Readiness, EffectError> {
+        if manifest::is_named_by(self, reference) {
+            let mut answer = Readiness { ready: true, reason: String::new() };
+            for object in self.references("k8s::ready", Mode::Read, reference)? {
+                let found = self.k8s_ready(&object)?;
+                // all are read, so that a verify watches all of them
+                if answer.ready {
+                    answer = found;
+                }
+            }
+            return Ok(answer);
+        }
+        let Some(object) = self.k8s_get("k8s::ready", reference)? else {
+            return Ok(Readiness { ready: false, reason: format!("{reference} does not exist") });
+        };
+        let status = readiness::status(&object, jiff::Timestamp::now());
+        let words = [status.status.word(), &status.reason, &status.message];
+        let words: Vec<&str> = words.into_iter().filter(|text| !text.is_empty()).collect();
+        Ok(Readiness { ready: status.is_ready(), reason: words.join(": ") })
+    }
+
+    /// The events of an object, oldest first.
+    pub fn k8s_events(&self, reference: &str) -> Result<Vec<Value>, EffectError> {
+        let native = "k8s::events";
+        self.allow(native, Mode::Read)?;
+        if self.trial.is_some() {
+            return Ok(vec![]);
+        }
+        self.read(Read::Polled(format!("events of {reference}")));
+        let events = self.door(native)?.cluster()?.events(&parse(reference)?, &self.patience());
+        events.map_err(|error| self.ran_into(error.into()))
+    }
+}
