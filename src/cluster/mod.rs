@@ -120,6 +120,13 @@ impl Cluster {
     pub fn clock_skew(&self) -> Option<jiff::SignedDuration> {
         self.inner.notes.clock_skew()
     }
+
+    /// What the time is by the server's clock: the `Date` of its last answer and what has passed since, so it is up to a
+    /// second behind. None before the first answer, and for the embedded cluster, whose clock is this machine's.
+    /// What crosses processes (soak, max-age, expiry, a Lease) is compared by it.
+    pub fn server_now(&self) -> Option<jiff::Timestamp> {
+        self.inner.notes.server_now()
+    }
 }
 
 impl fmt::Debug for Cluster {

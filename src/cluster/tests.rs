@@ -294,4 +294,8 @@ fn warnings_of_the_server_are_kept_once() {
     assert_eq!(scripted.cluster.take_warnings(), ["v1 \"Old\" is deprecated"]);
     assert!(scripted.cluster.take_warnings().is_empty());
     assert!(scripted.cluster.clock_skew().unwrap() > jiff::SignedDuration::from_hours(24));
+    // the server's time goes on from what it said, whatever this machine's clock says
+    let server = scripted.cluster.server_now().unwrap();
+    assert!(jiff::Timestamp::now().duration_since(server) > jiff::SignedDuration::from_hours(24), "{server}");
+    assert!(scripted.cluster.server_now().unwrap() > server);
 }

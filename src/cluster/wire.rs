@@ -1,6 +1,6 @@
 use std::{
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -23,7 +23,15 @@ const CHANGE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(super) struct Notes {
     warnings: Mutex<Vec<String>>,
-    skew: Mutex<Option<jiff::SignedDuration>>,
+    /// The server's time in its last answer, and when that came.
+    heard: Mutex<Option<Heard>>,
+}
+
+#[derive(Clone, Copy)]
+struct Heard {
+    date: jiff::Timestamp,
+    skew: jiff::SignedDuration,
+    at: Instant,
 }
 
 impl Notes {
@@ -37,9 +45,10 @@ impl Notes {
         }
         let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) {
-            let skew = jiff::Timestamp::now().duration_since(date.timestamp());
-            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(jiff::SignedDuration::from_secs(skew.as_secs()));
+            let date = date.timestamp();
+            let skew = jiff::SignedDuration::from_secs(jiff::Timestamp::now().duration_since(date).as_secs());
+            let heard = Heard { date, skew, at: Instant::now() };
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard);
         }
     }
 
@@ -48,7 +57,17 @@ impl Notes {
     }
 
     pub(super) fn clock_skew(&self) -> Option<jiff::SignedDuration> {
-        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last().map(|heard| heard.skew)
+    }
+
+    /// The server's time: what it said last, and what has passed since by the steady clock.
+    pub(super) fn server_now(&self) -> Option<jiff::Timestamp> {
+        let heard = self.last()?;
+        heard.date.checked_add(heard.at.elapsed()).ok()
+    }
+
+    fn last(&self) -> Option<Heard> {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

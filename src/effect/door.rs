@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{EffectError, Sort};
 use crate::{
     bundle::Bundle,
@@ -109,6 +111,22 @@ impl Door {
     pub fn server(&self) -> Option<String> {
         let cluster = self.parts.sandbox.is_none().then(|| self.cluster().ok()).flatten()?;
         Some(cluster.server().into())
+    }
+
+    /// What the time is by the API server's clock, once it has answered; none for a sandbox, whose clock is this machine's.
+    /// What crosses processes (soak, max-age, expiry) is compared by it.
+    pub fn server_now(&self) -> Option<Timestamp> {
+        self.answered()?.server_now()
+    }
+
+    /// How far this machine's clock is ahead of the API server's (negative: behind), once it has answered.
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        self.answered()?.clock_skew()
+    }
+
+    /// The cluster, where it was connected to already.
+    fn answered(&self) -> Option<&Cluster> {
+        self.cluster.get()?.as_ref().ok()
     }
 
     /// Whether it is still the cluster with this UID.

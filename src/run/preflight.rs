@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
+
 use super::{Stop, executor::Run};
 use crate::{
     event::{Event, FailureKind},
@@ -8,12 +10,15 @@ use crate::{
 
 /// How long a probe may take.
 const PROBE: Duration = Duration::from_secs(30);
+/// How far this machine's clock may be off the API server's.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 impl Run {
     /// Everything that can be found out before the first change, all of it together.
     pub fn preflight(&mut self) -> Result<(), Stop> {
         let mut findings: Vec<Finding> = self.declared.findings.clone();
         findings.extend(self.discoveries());
+        findings.extend(self.door.clock_skew().and_then(skewed));
         findings.extend(self.assumptions()?);
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         self.append(&Event::Preflight { findings: findings.clone() })?;
@@ -86,6 +91,17 @@ impl Run {
     }
 }
 
+/// Soak, max-age, expiry and Leases go by the server's clock, timestamps in the journal by the machine's.
+fn skewed(skew: SignedDuration) -> Option<Finding> {
+    let off = skew.abs();
+    if off <= SKEW {
+        return None;
+    }
+    let way = if skew.is_positive() { "ahead of" } else { "behind" };
+    let message = format!("this machine's clock is {off:#} {way} the API server's; times in the journal are this machine's");
+    Some(Finding::warning("clock-skew", message).help("set the clock, e.g. with NTP: timedatectl set-ntp true"))
+}
+
 /// What a probe found instead, in words.
 fn reality(observations: &[crate::model::Observation], reason: Option<&str>) -> String {
     let mut parts: Vec<String> = observations
@@ -99,4 +115,17 @@ fn reality(observations: &[crate::model::Observation], reason: Option<&str>) -> 
         .collect();
     parts.extend(reason.map(str::to_string));
     if parts.is_empty() { "it does not hold".into() } else { parts.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_half_a_minute_is_a_finding() {
+        let found = |seconds| skewed(SignedDuration::from_secs(seconds)).map(|finding| finding.message);
+        assert_eq!((found(30), found(-30)), (None, None));
+        assert!(found(31).unwrap().contains("31s ahead of the API server's"), "{:?}", found(31));
+        assert!(found(-7200).unwrap().contains("2h behind the API server's"), "{:?}", found(-7200));
+    }
 }
