@@ -98,7 +98,8 @@ fn skewed(skew: SignedDuration) -> Option<Finding> {
         return None;
     }
     let way = if skew.is_positive() { "ahead of" } else { "behind" };
-    let message = format!("this machine's clock is {off:#} {way} the API server's; times in the journal are this machine's");
+    let message =
+        format!("this machine's clock is {off:#} {way} the API server's; times in the journal are this machine's");
     Some(Finding::warning("clock-skew", message).help("set the clock, e.g. with NTP: timedatectl set-ntp true"))
 }
 
