@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Applied, Closed, Event, Failure, Line, Message, Said, Sent, Settings, Staged, VerifyResult};
+use super::{
+    Applied, Closed, Event, Failure, Line, Message, Parked, Said, Sent, Settings, Staged, Stated, VerifyResult,
+};
 use crate::model::{
     Decision, Digest, ExitCode, GateCard, GateId, Identity, Observation, Place, Plan, RunId, StepId, Target, Verdict,
 };
@@ -82,6 +84,8 @@ pub struct StepState {
     pub skipped: Option<String>,
     /// Whether it was done by hand.
     pub by_hand: bool,
+    /// What was stated by hand about its change.
+    pub settled: Option<Stated>,
     /// What its change returned.
     pub output: Option<Value>,
     /// Which verifies held before the change.
@@ -195,6 +199,14 @@ pub struct RunState {
     pub exit: Option<ExitCode>,
     /// Waived verifies and outcomes stated by hand.
     pub exceptions: Vec<String>,
+    /// Verifies that do not have to hold: the step (none: the outcome) and the text.
+    pub waived: BTreeMap<(Option<StepId>, String), String>,
+    /// Verifies that are waited for without a process: the step (none: the outcome) and the index.
+    pub parked: BTreeMap<(Option<StepId>, usize), Parked>,
+    /// Whether it goes on with another version of its playbook than it was started with.
+    pub changed: bool,
+    /// What is different in that version, until its start gate is decided.
+    pub changes: Vec<String>,
     /// The incident record.
     pub incident: Option<String>,
     /// The number of the last line.
@@ -284,6 +296,8 @@ impl RunState {
                 self.life = Life::Running;
                 self.reason = None;
                 self.exit = None;
+                // the gate is opened anew when it is reached
+                self.at_gate = None;
             }
             Event::GateOpened { card, digest } => {
                 let gate =
@@ -294,8 +308,19 @@ impl RunState {
             Event::GateDecided { gate, decision, via, .. } => self.decided(gate, decision, via)?,
             Event::Received { message } => self.received(message, at),
             Event::Noted { text, step, .. } => self.notes.push((at, step.clone(), text.clone())),
-            Event::OutcomeVerified { verifies } => self.outcome.clone_from(verifies),
-            Event::Failed { failure } => self.failure = Some(failure.clone()),
+            Event::OutcomeVerified { verifies } => {
+                self.outcome.clone_from(verifies);
+                self.unpark(None);
+            }
+            Event::Failed { failure } => {
+                self.failure = Some(failure.clone());
+                self.unpark(None);
+            }
+            Event::StepSettled { .. }
+            | Event::Waived { .. }
+            | Event::Parked { .. }
+            | Event::PlaybookChanged { .. }
+            | Event::RouteAccepted { .. } => self.stated(event)?,
             Event::ChildStarted { command, pid, started, boot } => {
                 self.children.insert(*pid, (*started, boot.clone(), command.clone()));
             }
@@ -367,6 +392,8 @@ impl RunState {
                 let state = self.started(step)?;
                 state.by_hand = true;
                 state.status = StepStatus::Changed;
+                // used once, as an approval is
+                self.unused.retain(|message| !matches!(&message.said, Said::Done { step: done, .. } if done == step));
             }
             Event::StepVerified { step, verifies } => {
                 let state = self.started(step)?;
@@ -376,6 +403,7 @@ impl RunState {
                 state.failure = None;
                 self.failure = None;
                 self.current = None;
+                self.unpark(Some(step));
             }
             Event::StepFailed { step, failure } => {
                 let state = self.started(step)?;
@@ -388,13 +416,14 @@ impl RunState {
                 }
                 self.failure = Some(failure.clone());
                 self.current = Some(step.clone());
+                self.unpark(Some(step));
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn started(&mut self, id: &StepId) -> Result<&mut StepState, String> {
+    pub(super) fn started(&mut self, id: &StepId) -> Result<&mut StepState, String> {
         match self.steps.get_mut(id) {
             Some(state) if state.attempts > 0 => Ok(state),
             _ => Err(format!("step {id} was not started")),
@@ -412,6 +441,9 @@ impl RunState {
         });
         if gate.is_open() {
             self.at_gate = None;
+            if *id == GateId::start() {
+                self.changes.clear();
+            }
         }
         Ok(())
     }

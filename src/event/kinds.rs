@@ -7,7 +7,7 @@ use crate::model::{
     Verdict,
 };
 
-use super::{Applied, Closed, Failure, Message, Sent, Settings, Staged, VerifyResult};
+use super::{Applied, Closed, Failure, Message, Sent, Settings, Staged, Stated, VerifyResult};
 
 /// What can happen in a run. A journal line is its envelope, a record a view of it: there is no second format.
 ///
@@ -262,6 +262,74 @@ pub enum Event {
         /// What happened.
         failure: Failure,
     },
+    /// What became of a step was stated by hand, as it was uncertain or had failed.
+    #[serde(rename = "step.settled")]
+    StepSettled {
+        /// Which.
+        step: StepId,
+        /// What was stated.
+        outcome: Stated,
+        /// With which words.
+        reason: String,
+        /// The account. Stays in the journal.
+        #[serde(default)]
+        by: Option<String>,
+    },
+    /// One verify does not have to hold any more.
+    #[serde(rename = "verify.waived")]
+    Waived {
+        /// The step; none for the outcome.
+        step: Option<StepId>,
+        /// Its index.
+        verify: usize,
+        /// Its text.
+        text: String,
+        /// With which words.
+        reason: String,
+        /// The account. Stays in the journal.
+        #[serde(default)]
+        by: Option<String>,
+    },
+    /// A verify goes on waiting without a process: its time runs by the clock from here on.
+    #[serde(rename = "verify.parked")]
+    Parked {
+        /// The step; none for the outcome.
+        step: Option<StepId>,
+        /// Its index.
+        verify: usize,
+        /// Its text.
+        text: String,
+        /// Since when it is waited for, by the API server's clock where there is one.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+        /// Since when it holds, where it only has to stay true.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Timestamp>,
+    },
+    /// The run goes on with another version of its playbook.
+    #[serde(rename = "playbook.changed")]
+    PlaybookChanged {
+        /// The new bundle's digest.
+        bundle: Digest,
+        /// The new plan, bound.
+        plan: Box<Plan>,
+        /// Its digest.
+        digest: Digest,
+        /// What is different, a line each: steps that are new, moved, vanished or changed, and what is still done.
+        changes: Vec<String>,
+    },
+    /// The same cluster is reached by another server or CA, which was accepted.
+    #[serde(rename = "route.accepted")]
+    RouteAccepted {
+        /// The way as it is now.
+        identity: Identity,
+        /// With which words.
+        reason: String,
+        /// The account. Stays in the journal.
+        #[serde(default)]
+        by: Option<String>,
+    },
     /// The outcome's verifies held.
     #[serde(rename = "outcome.verified")]
     OutcomeVerified {
@@ -387,6 +455,10 @@ impl Event {
                     | Self::StepFailed { .. }
                     | Self::StepManual { .. }
                     | Self::StepDoneByHand { .. }
+                    | Self::StepSettled { .. }
+                    | Self::Waived { .. }
+                    | Self::PlaybookChanged { .. }
+                    | Self::RouteAccepted { .. }
                     | Self::Received { .. }
                     | Self::Failed { .. }
                     | Self::Waiting { .. }
@@ -420,6 +492,11 @@ impl Event {
             Self::Observed { .. } => "verify.observed",
             Self::StepVerified { .. } => "step.verified",
             Self::StepFailed { .. } => "step.failed",
+            Self::StepSettled { .. } => "step.settled",
+            Self::Waived { .. } => "verify.waived",
+            Self::Parked { .. } => "verify.parked",
+            Self::PlaybookChanged { .. } => "playbook.changed",
+            Self::RouteAccepted { .. } => "route.accepted",
             Self::OutcomeVerified { .. } => "outcome.verified",
             Self::Failed { .. } => "run.failed",
             Self::Evidence { .. } => "evidence.collected",

@@ -10,6 +10,7 @@ mod kinds;
 mod line;
 mod payload;
 mod recorder;
+mod stated;
 mod traits;
 
 pub use cancel::{Cancel, CancelGuard};
@@ -17,9 +18,10 @@ pub use fold::{Assumed, EffectState, FoldError, GateState, Life, RunState, StepS
 pub use kinds::Event;
 pub use line::Line;
 pub use payload::{
-    Applied, Before, Closed, Failure, FailureKind, Message, Outcome, Said, Sent, Settings, Staged, VerifyResult,
+    Applied, Before, Closed, Failure, FailureKind, Message, Outcome, Said, Sent, Settings, Staged, Stated, VerifyResult,
 };
 pub use recorder::Recorder;
+pub use stated::Parked;
 pub use traits::{
     Clock, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened, Sink, Store, StoreError, Torn, WallClock,
 };

@@ -102,6 +102,29 @@ pub enum Outcome {
     NotTried,
 }
 
+/// What is stated by hand about a step whose outcome is uncertain, or that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stated {
+    /// Its change counts as made: only its verifies run.
+    Applied,
+    /// Nothing of its change is there: it is made again from the top.
+    NotApplied,
+    /// It was made by hand: only its verifies run.
+    ByHand,
+}
+
+impl Stated {
+    /// The word as it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::NotApplied => "not-applied",
+            Self::ByHand => "by-hand",
+        }
+    }
+}
+
 /// How one verify came to its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerifyResult {

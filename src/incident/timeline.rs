@@ -61,6 +61,11 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
             let seen = seen(*verdict, observations, reason.as_deref());
             format!("verify \"{text}\": {}{seen}", verdict.words())
         }
+        Event::StepSettled { step, outcome, .. } => format!("outcome of step {step} stated as {}", outcome.word()),
+        Event::Waived { text, .. } => format!("verify \"{text}\" waived"),
+        Event::Parked { text, until, .. } => format!("verify \"{text}\" parked until {until:.0}"),
+        Event::PlaybookChanged { bundle, .. } => format!("playbook changed; bundle {}", bundle.short()),
+        Event::RouteAccepted { identity, .. } => format!("another route accepted: {}", identity.server),
         Event::StepVerified { step, .. } => format!("step {step} verified"),
         Event::StepFailed { step, failure } => format!("step {step}: {}", failure.message),
         Event::OutcomeVerified { .. } => "outcome verified".into(),

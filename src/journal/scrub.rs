@@ -8,14 +8,14 @@ use crate::{event::Event, redact::Scrubber};
 const OPEN: [&str; 8] = ["value", "output", "expected", "observed", "params", "image", "after", "one_of"];
 
 /// Under these stand ids, digests and times: the program made them, or the playbook declared them in the open.
-const FIXED: [&str; 29] = [
+const FIXED: [&str; 32] = [
     "api_down", "at", "bundle", "ca", "digest", "expires", "file", "gate", "id", "input", "name", "native", "plan",
     "program", "redo", "run", "skip", "started", "stays", "step", "steps", "tier", "timeout", "took", "uid", "via",
-    "within", "exit", "boot",
+    "within", "exit", "boot", "since", "until", "held",
 ];
 
 /// Words of the format: alone, they are never a secret's value by more than chance, and without them a line is not read.
-const WORDS: [&str; 86] = [
+const WORDS: [&str; 88] = [
     "abandoned",
     "acknowledge",
     "alone",
@@ -27,6 +27,7 @@ const WORDS: [&str; 86] = [
     "auto",
     "automatic",
     "by",
+    "by-hand",
     "cancelled",
     "change",
     "check",
@@ -66,6 +67,7 @@ const WORDS: [&str; 86] = [
     "medium",
     "module",
     "no-go",
+    "not-applied",
     "not-now",
     "not-required",
     "not-tried",

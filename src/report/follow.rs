@@ -127,7 +127,7 @@ impl Follow {
                 self.target = Some(target.clone());
                 self.started = Some(*started);
             }
-            Event::Bound { plan, .. } => {
+            Event::Bound { plan, .. } | Event::PlaybookChanged { plan, .. } => {
                 self.title.clone_from(&plan.title);
                 self.plan = Some(plan.clone());
             }

@@ -145,6 +145,28 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             vec![entry(Mark::End, "run", format!("closed, {}{why}", super::ending::closed(*how)))]
         }
+        Event::StepSettled { step, outcome, reason, .. } => {
+            vec![entry(Mark::Odd, step.as_str(), format!("stated by hand as {}: {reason}", outcome.word()))]
+        }
+        Event::Waived { step, text, reason, .. } => {
+            let about = step.as_ref().map_or("outcome", StepId::as_str);
+            vec![entry(Mark::Odd, about, format!("verify \"{text}\" is waived: {reason}"))]
+        }
+        Event::Parked { step, text, until, held, .. } => {
+            let about = step.as_ref().map_or("outcome", StepId::as_str);
+            let word = if held.is_some() { "has to stay true" } else { "is waited for" };
+            vec![entry(Mark::News, about, format!("\"{text}\" {word} without a process until {until:.0}"))]
+        }
+        Event::PlaybookChanged { bundle, digest, changes, .. } => {
+            let text = format!("changed: bundle {}, plan {}", bundle.short(), digest.short());
+            let mut out = vec![entry(Mark::Odd, "playbook", text)];
+            out.extend(block("playbook", changes.iter().map(|change| format!("  {}", one_line(change))).collect()));
+            out
+        }
+        Event::RouteAccepted { identity, reason, .. } => {
+            let ca = identity.ca.as_ref().map(|ca| format!(", CA {}", ca.short())).unwrap_or_default();
+            vec![entry(Mark::Odd, "route", format!("goes on by {}{ca}: {reason}", identity.server))]
+        }
         Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
         _ => of_step(before, line, event),
     }
