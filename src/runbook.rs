@@ -49,10 +49,11 @@ impl Runbook {
         Playbook::load(&self.inner, path.as_ref())
     }
 
-    /// Goes on with a run where its journal ends, from its own copy of the bundle.
+    /// Goes on with a run where its journal ends, from its own copy of the bundle. No other process can write the run
+    /// until what is given is started or dropped.
     ///
     /// # Errors
-    /// No such run, a damaged journal, or a playbook that is no longer the one that the run was started with.
+    /// No such run, a process that works on it, a damaged journal, or a playbook that is no longer the one that the run was started with.
     pub fn resume(&self, run: &str) -> Result<Order, Error> {
         Playbook::resume(&self.inner, &self.inner.store.find(run)?)
     }

@@ -13,10 +13,11 @@ use super::{
 use crate::{
     bundle::Bundle,
     event::{
-        Cancel, Clock, Event, Failure, FailureKind, Gates, Holder, Lock, LockError, Opened, Recorder, RunState,
-        Settings, Sink, Staged, Store, StoreError,
+        Cancel, Clock, Event, Failure, FailureKind, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened,
+        Recorder, RunState, Settings, Sink, Staged, Store, StoreError,
     },
     model::{Digest, ExitCode, Finding, GateClass, Identity, Plan, RunId, Severity, slug},
+    script::Declared,
 };
 
 /// What to do about a state folder that cannot be used.
@@ -170,35 +171,21 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
         }
     };
     (order.named)(&run);
-    let mut recorder = Recorder::new(log, RunState::default(), order.sinks, order.told);
     let opened = Event::Opened {
         run,
         playbook: order.bundle.entry().to_string(),
-        origin: order.origin,
-        config: order.config,
+        origin: order.origin.clone(),
+        config: order.config.clone(),
         title: offline.plan.title.clone(),
         target: connected.target.clone(),
         bundle: order.bundle.digest(),
         started: holder.since,
         program: env!("CARGO_PKG_VERSION").into(),
         settings: order.settings.clone(),
-        by: order.by,
+        by: order.by.clone(),
     };
-    recorder.append(&opened).map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
-    let run = Run {
-        crew,
-        recorder: Arc::new(Mutex::new(recorder)),
-        plan: Arc::new(offline.plan.clone()),
-        declared: offline,
-        door: connected.door,
-        connect: order.connect,
-        cancel: order.cancel,
-        target: connected.target,
-        identity,
-        lowest: order.lowest,
-        held: Arc::new(Mutex::new(held)),
-        until: order.settings.until,
-    };
+    let run = Run::joined(crew, order, (log, RunState::default()), Stood { connected, identity, offline, held });
+    run.append(&opened).map_err(|error| unjournaled(&error))?;
     Ok((run, staged))
 }
 
@@ -213,11 +200,7 @@ fn interrupted(cancel: &Cancel) -> ExitCode {
 }
 
 /// Goes on with a run where its journal ends.
-pub fn resume(crew: Crew, order: Order, run: &RunId) -> Ended {
-    let opened = match crew.store.open(run) {
-        Ok(opened) => opened,
-        Err(error) => return unopened(&error),
-    };
+pub fn resume(crew: Crew, order: Order, opened: Opened) -> Ended {
     match rejoin(crew, order, opened) {
         Ok((mut run, fresh)) => {
             let result = match fresh {
@@ -273,30 +256,14 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Stage
         Some(_) => None,
         None => Some(staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?),
     };
-    let mut recorder = Recorder::new(log, state, order.sinks, order.told);
+    let run = Run::joined(crew, order, (log, state), Stood { connected, identity, offline, held });
     if let Some(torn) = torn {
         let text = format!(
             "line {} of the journal was not whole; its {} bytes are kept in {}, and what it may have said counts as uncertain",
             torn.line, torn.bytes, torn.kept
         );
-        recorder
-            .append(&Event::Noted { text, step: None, via: "journal".into() })
-            .map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
+        run.append(&Event::Noted { text, step: None, via: "journal".into() }).map_err(|error| unjournaled(&error))?;
     }
-    let run = Run {
-        crew,
-        recorder: Arc::new(Mutex::new(recorder)),
-        plan: Arc::new(offline.plan.clone()),
-        declared: offline,
-        door: connected.door,
-        connect: order.connect,
-        cancel: order.cancel,
-        target: connected.target,
-        identity,
-        lowest: order.lowest,
-        held: Arc::new(Mutex::new(held)),
-        until: order.settings.until,
-    };
     Ok((run, fresh))
 }
 
@@ -420,18 +387,8 @@ fn unwritable(error: &StoreError) -> Box<Ended> {
     )
 }
 
-fn unopened(error: &StoreError) -> Ended {
-    match error {
-        StoreError::Busy { .. } => Ended::new(ExitCode::Locked, error.to_string()),
-        StoreError::NoRun { nearest, .. } => {
-            let mut ended = Ended::new(ExitCode::Usage, error.to_string());
-            ended.help.extend(nearest.iter().map(|name| format!("did you mean {name}?")));
-            ended.help("runbook runs")
-        }
-        StoreError::Several { .. } => Ended::new(ExitCode::Usage, error.to_string()),
-        StoreError::Io { .. } => Ended::new(ExitCode::Internal, error.to_string()).help(WRITABLE),
-        _ => Ended::new(ExitCode::Internal, error.to_string()),
-    }
+fn unjournaled(error: &LogError) -> Box<Ended> {
+    Box::new(Ended::new(ExitCode::Internal, error.to_string()))
 }
 
 fn name(state: &RunState) -> String {
@@ -443,7 +400,35 @@ fn stem(bundle: &Bundle) -> &str {
     entry.rsplit('/').next().unwrap_or(entry).trim_end_matches(".rhai")
 }
 
+/// What stands once a run has its place.
+struct Stood {
+    connected: Connected,
+    identity: Option<Identity>,
+    offline: Declared,
+    held: Box<dyn Held>,
+}
+
 impl Run {
+    /// A run that is not bound yet: its plan is the one that was declared offline.
+    fn joined(crew: Crew, order: Order, journal: (Box<dyn Log>, RunState), stood: Stood) -> Self {
+        let (log, state) = journal;
+        let Stood { connected, identity, offline, held } = stood;
+        Self {
+            crew,
+            recorder: Arc::new(Mutex::new(Recorder::new(log, state, order.sinks, order.told))),
+            plan: Arc::new(offline.plan.clone()),
+            declared: offline,
+            door: connected.door,
+            connect: order.connect,
+            cancel: order.cancel,
+            target: connected.target,
+            identity,
+            lowest: order.lowest,
+            held: Arc::new(Mutex::new(held)),
+            until: order.settings.until,
+        }
+    }
+
     /// What preflight and a changed playbook are reported as.
     pub(super) fn refused(kind: FailureKind, message: String) -> Stop {
         Stop::Failed { failure: Box::new(Failure::new(kind, message)), step: None }

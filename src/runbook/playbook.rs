@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     bundle::{Bundle, Config},
-    event::{Cancel, Settings, Sink},
+    event::{Cancel, Opened, Settings, Sink},
     model::{Digest, Finding, GateClass, Plan, RunId},
     run::{self, Connect as _, Requirement},
     script::{self, Declared, Setting, Sources},
@@ -65,9 +65,10 @@ impl Playbook {
 
     /// A run's own copy of its playbook, made to go on.
     pub(super) fn resume(inner: &Arc<Inner>, run: &RunId) -> Result<Order, Error> {
-        let state = inner.store.state(run)?;
+        let opened = inner.store.open(run)?;
+        let state = &opened.state;
         if state.run.is_none() {
-            return Err(not_begun(inner, run));
+            return Err(not_begun(run));
         }
         let damaged = |error: &dyn fmt::Display| {
             Error::new(ErrorKind::Internal, format!("the bundle of run {run} cannot be read: {error}"))
@@ -97,8 +98,8 @@ impl Playbook {
         };
         let context = state.target.as_ref().map(|target| target.name.clone()).unwrap_or_default();
         let mut order = playbook.run(&context);
-        order.resumes = Some(run.clone());
-        order.settings = Settings { until: None, ..state.settings };
+        order.settings = Settings { until: None, ..state.settings.clone() };
+        order.resumes = Some(opened);
         Ok(order)
     }
 
@@ -235,11 +236,7 @@ fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Option<Declar
 }
 
 /// A run whose journal has no line says neither what it runs nor where.
-fn not_begun(inner: &Inner, run: &RunId) -> Error {
-    if inner.store.is_live(run) {
-        return Error::new(ErrorKind::Locked, format!("run {run} is only being started, by another process"))
-            .hint(format!("runbook show {run}"));
-    }
+fn not_begun(run: &RunId) -> Error {
     Error::new(ErrorKind::Usage, format!("run {run} ended before its first line: nothing was changed"))
         .hint("start it again: runbook run PLAYBOOK --context NAME")
         .hint(format!("runbook abandon {run} --reason \"…\""))
@@ -286,7 +283,8 @@ pub struct Order {
     settings: Settings,
     sinks: Vec<Box<dyn Sink>>,
     cancel: Cancel,
-    resumes: Option<RunId>,
+    /// The run that it goes on with, held for writing from here on.
+    resumes: Option<Opened>,
 }
 
 impl Order {
@@ -377,7 +375,7 @@ impl Order {
             .stack_size(16 << 20)
             .spawn(move || {
                 let ended = match resumes {
-                    Some(run) => run::resume(inner.crew(), order, &run),
+                    Some(opened) => run::resume(inner.crew(), order, opened),
                     None => run::start(inner.crew(), order),
                 };
                 shared.ended(ended);
