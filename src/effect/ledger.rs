@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{EffectError, Sort};
 use crate::{
-    event::{Applied, Before, EffectState, Event, Outcome, Recorder, Sent},
+    event::{Applied, Before, EffectState, Event, Outcome, Part, Recorder, Sent},
     model::{Digest, Place, StepId},
 };
 
@@ -19,6 +19,7 @@ pub struct Ledger {
     standing: Standing,
     /// Everything the step does may be sent again: `.idempotent()`.
     idempotent: bool,
+    part: Part,
     state: Mutex<State>,
 }
 
@@ -52,7 +53,14 @@ impl Ledger {
         idempotent: bool,
         known: Vec<EffectState>,
     ) -> Self {
-        Self { step, recorder, standing, idempotent, state: Mutex::new(State { seq: 0, known }) }
+        Self { step, recorder, standing, idempotent, part: Part::Change, state: Mutex::new(State { seq: 0, known }) }
+    }
+
+    /// The effects of another of the step's closures than its change.
+    #[must_use]
+    pub fn of(mut self, part: Part) -> Self {
+        self.part = part;
+        self
     }
 
     /// The run's recorder.
@@ -66,7 +74,7 @@ impl Ledger {
         let seq = state.seq as usize;
         state.known.get(seq).map(|effect| {
             format!(
-                "the journal holds {} {} as effect {}, which the change did not come to again",
+                "the journal holds {} {} as effect {}, which this closure did not come to again",
                 effect.sent.native,
                 effect.sent.targets.join(", "),
                 seq + 1
@@ -108,6 +116,7 @@ impl Ledger {
             idempotent,
             before,
             place: intent.place,
+            part: self.part,
         };
         self.recorder().commit(&Event::Effect { step: self.step.clone(), effect: sent.clone() })?;
         let Answer { results, output, error } = send(&sent.before)?;
@@ -117,6 +126,7 @@ impl Ledger {
             results,
             output: output.clone(),
             error: error.as_ref().map(ToString::to_string),
+            part: self.part,
         };
         let mut recorder = self.recorder();
         if idempotent {

@@ -20,6 +20,7 @@ impl FailureKind {
             Self::Identity => "it is not the cluster that it was",
             Self::Preflight => "preflight found something; nothing has changed",
             Self::Journal => "the run's lock or journal was lost",
+            Self::Undo => "it could not be taken back, or not all of it",
             Self::Cancelled => "it was cancelled",
             Self::Internal => "an error inside runbook itself",
         }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Applied, Closed, Event, Failure, Line, Message, Parked, Said, Sent, Settings, Staged, Stated, VerifyResult,
+    Applied, Closed, Event, Failure, Line, Message, Parked, RepairState, Said, Sent, Settings, Staged, Stated,
+    UndoState, UndoingState, VerifyResult,
 };
 use crate::model::{
     Decision, Digest, ExitCode, GateCard, GateId, Identity, Observation, Place, Plan, RunId, StepId, Target, Verdict,
@@ -52,6 +53,8 @@ pub enum StepStatus {
     Verified,
     /// It did not get to its end.
     Failed,
+    /// It was taken back; begun again, it starts from nothing.
+    Undone,
 }
 
 /// An effect and what became of it.
@@ -94,12 +97,16 @@ pub struct StepState {
     pub verifies: Vec<VerifyResult>,
     /// What happened, where it did not get to its end.
     pub failure: Option<Failure>,
+    /// Its repair, once it was begun.
+    pub repair: Option<RepairState>,
+    /// Its way back, once it was begun.
+    pub undo: Option<UndoState>,
 }
 
 impl StepState {
     /// Whether an effect was sent of which no answer is known.
     pub fn is_uncertain(&self) -> bool {
-        self.effects.iter().any(|effect| effect.results.is_none())
+        self.changes().any(|effect| effect.results.is_none())
     }
 }
 
@@ -187,6 +194,8 @@ pub struct RunState {
     pub notes: Vec<(Timestamp, Option<StepId>, String)>,
     /// Results of the outcome's verifies.
     pub outcome: Vec<VerifyResult>,
+    /// The undo that was begun and has not come to its end.
+    pub undoing: Option<UndoingState>,
     /// The last failure.
     pub failure: Option<Failure>,
     /// Children that were started and did not end: process id, start time, boot id, command.
@@ -261,6 +270,7 @@ impl RunState {
         }
         if self.is_closed()
             && !matches!(event, Event::Noted { .. } | Event::Received { .. } | Event::IncidentWritten { .. })
+            && !self.reopens(event)
         {
             return Err("the run is closed".into());
         }
@@ -292,10 +302,8 @@ impl RunState {
                 self.assumed.insert(*index, assumed);
             }
             Event::Preflight { findings } => self.preflight = Some(findings.clone()),
-            Event::Resumed { .. } => {
-                self.life = Life::Running;
-                self.reason = None;
-                self.exit = None;
+            Event::Resumed { on_failure, .. } => {
+                self.goes_on(*on_failure);
                 // the gate is opened anew when it is reached
                 self.at_gate = None;
             }
@@ -329,6 +337,7 @@ impl RunState {
             Event::Stopped { reason, exit } => self.ended(Life::Stopped, Some(reason.clone()), *exit),
             Event::Closed { how, reason, exit, exceptions } => {
                 self.ended(Life::Closed(*how), reason.clone(), *exit);
+                self.undoing = None;
                 self.exceptions.clone_from(exceptions);
             }
             Event::IncidentWritten { path } => self.incident = Some(path.clone()),
@@ -337,6 +346,12 @@ impl RunState {
             | Event::Observed { .. }
             | Event::Evidence { .. }
             | Event::Cancelled { .. } => {}
+            Event::UndoStarted { .. }
+            | Event::UndoStepStarted { .. }
+            | Event::UndoStepEnded { .. }
+            | Event::UndoEnded { .. }
+            | Event::RepairStarted { .. }
+            | Event::RepairEnded { .. } => self.undo_event(event)?,
             _ => self.step_event(event, at)?,
         }
         Ok(())
@@ -348,6 +363,9 @@ impl RunState {
                 let state = self.steps.entry(step.clone()).or_default();
                 if state.status == StepStatus::Verified {
                     return Err(format!("step {step} is done"));
+                }
+                if state.status == StepStatus::Undone {
+                    *state = StepState::default();
                 }
                 // what an earlier attempt changed stays known until the change begins again
                 if state.status != StepStatus::Changed {
@@ -365,16 +383,15 @@ impl RunState {
             }
             Event::StepBefore { step, verdicts } => self.started(step)?.before.clone_from(verdicts),
             Event::Effect { step, effect } => {
-                let state = self.started(step)?;
+                let effects = self.started(step)?.effects_mut(effect.part)?;
                 // an effect that is sent again after a crash takes the place of its uncertain self
-                state.effects.retain(|known| known.sent.seq < effect.seq);
+                effects.retain(|known| known.sent.seq < effect.seq);
                 let sent = effect.clone();
-                state.effects.push(EffectState { sent, results: None, output: Value::Null, error: None });
+                effects.push(EffectState { sent, results: None, output: Value::Null, error: None });
             }
-            Event::Effected { step, seq, results, output, error } => {
-                let state = self.started(step)?;
-                let effect = state
-                    .effects
+            Event::Effected { step, seq, results, output, error, part } => {
+                let effects = self.started(step)?.effects_mut(*part)?;
+                let effect = effects
                     .iter_mut()
                     .find(|effect| effect.sent.seq == *seq)
                     .ok_or_else(|| format!("effect {seq} of step {step} was not sent"))?;
@@ -389,6 +406,7 @@ impl RunState {
             }
             Event::StepManual { step, .. } => self.started(step)?.status = StepStatus::Manual,
             Event::StepDoneByHand { step, .. } => {
+                self.used(step);
                 let state = self.started(step)?;
                 state.by_hand = true;
                 state.status = StepStatus::Changed;

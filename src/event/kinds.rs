@@ -3,11 +3,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Decision, Digest, ExitCode, Finding, GateCard, GateId, Identity, Observation, Place, Plan, RunId, StepId, Target,
-    Verdict,
+    Decision, Digest, ExitCode, Finding, GateCard, GateId, Identity, Left, Observation, Place, Plan, RunId, StepId,
+    Target, UndoItem, UndoWay, Verdict,
 };
 
-use super::{Applied, Closed, Failure, Message, Sent, Settings, Staged, Stated, VerifyResult};
+use super::{
+    Applied, Closed, Failure, Message, OnFailure, Part, Sent, Settings, Staged, Stated, Undoing, VerifyResult,
+};
 
 /// What can happen in a run. A journal line is its envelope, a record a view of it: there is no second format.
 ///
@@ -107,6 +109,9 @@ pub enum Event {
         ask: Vec<String>,
         /// The program's version.
         program: String,
+        /// What is done about a failure from here on; none where it is as it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_failure: Option<OnFailure>,
     },
     /// A gate was reached, with its evidence.
     #[serde(rename = "gate.opened")]
@@ -202,6 +207,9 @@ pub enum Event {
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// Which of the step's closures it belongs to.
+        #[serde(default, rename = "of", skip_serializing_if = "Part::is_change")]
+        part: Part,
     },
     /// A step's change ended.
     #[serde(rename = "step.changed")]
@@ -330,6 +338,83 @@ pub enum Event {
         #[serde(default)]
         by: Option<String>,
     },
+    /// A step that failed is about to be repaired: at most once.
+    #[serde(rename = "repair.started")]
+    RepairStarted {
+        /// Which.
+        step: StepId,
+        /// The repair's text.
+        text: String,
+    },
+    /// A repair ended; the step's verifies run again.
+    #[serde(rename = "repair.ended")]
+    RepairEnded {
+        /// Which.
+        step: StepId,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// A run is about to be taken back, or a process goes on with taking it back.
+    #[serde(rename = "undo.started")]
+    UndoStarted {
+        /// What is taken back.
+        what: Undoing,
+        /// The last step that is taken back; none for all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<StepId>,
+        /// The steps that are still to be taken back, in this order.
+        steps: Vec<StepId>,
+        /// Whether the run does it by itself, because of its failure.
+        #[serde(default)]
+        on_failure: bool,
+        /// With which words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The program's version.
+        program: String,
+        /// The account. Stays in the journal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A step is about to be taken back; a hold that ends is given back the same way.
+    #[serde(rename = "undo.step.started")]
+    UndoStepStarted {
+        /// Which.
+        step: StepId,
+        /// How.
+        way: UndoWay,
+        /// Whether it is a hold that is given back: then its step stays done.
+        #[serde(default)]
+        hold: bool,
+    },
+    /// A step was taken back, or as much of it as could be.
+    #[serde(rename = "undo.step.ended")]
+    UndoStepEnded {
+        /// Which.
+        step: StepId,
+        /// What went back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        items: Vec<UndoItem>,
+        /// What was seen afterwards.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        verifies: Vec<VerifyResult>,
+        /// What stays.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<Left>,
+        /// What happened, where it did not come to its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// With which words it was said to be done by hand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_hand: Option<String>,
+    },
+    /// An undo came to its end; what stays is in the lines of its steps.
+    #[serde(rename = "undo.ended")]
+    UndoEnded {
+        /// Whether everything that was to be taken back is.
+        complete: bool,
+    },
     /// The outcome's verifies held.
     #[serde(rename = "outcome.verified")]
     OutcomeVerified {
@@ -453,6 +538,9 @@ impl Event {
                 self,
                 Self::StepVerified { .. }
                     | Self::StepFailed { .. }
+                    | Self::RepairStarted { .. }
+                    | Self::UndoStarted { .. }
+                    | Self::UndoStepEnded { .. }
                     | Self::StepManual { .. }
                     | Self::StepDoneByHand { .. }
                     | Self::StepSettled { .. }
@@ -497,6 +585,12 @@ impl Event {
             Self::Parked { .. } => "verify.parked",
             Self::PlaybookChanged { .. } => "playbook.changed",
             Self::RouteAccepted { .. } => "route.accepted",
+            Self::RepairStarted { .. } => "repair.started",
+            Self::RepairEnded { .. } => "repair.ended",
+            Self::UndoStarted { .. } => "undo.started",
+            Self::UndoStepStarted { .. } => "undo.step.started",
+            Self::UndoStepEnded { .. } => "undo.step.ended",
+            Self::UndoEnded { .. } => "undo.ended",
             Self::OutcomeVerified { .. } => "outcome.verified",
             Self::Failed { .. } => "run.failed",
             Self::Evidence { .. } => "evidence.collected",

@@ -18,6 +18,59 @@ pub struct Settings {
     /// The step at which it stops as at a gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// What is done about a failure.
+    #[serde(default, skip_serializing_if = "OnFailure::is_default")]
+    pub on_failure: OnFailure,
+}
+
+/// What is done when something did not go as expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Nothing further changes.
+    #[default]
+    Stop,
+    /// The run is taken back, up to the first thing that may not be taken back by itself.
+    Undo,
+    /// The step's `.repair` is tried, once.
+    Repair,
+}
+
+impl OnFailure {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which of a step's closures an effect belongs to: each numbers its own from 1, and none takes another's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The change.
+    #[default]
+    Change,
+    /// The repair.
+    Repair,
+    /// The way back, declared or automatic.
+    Undo,
+}
+
+impl Part {
+    /// Whether it is the change: what a line says where it does not say.
+    pub(super) fn is_change(&self) -> bool {
+        *self == Self::Change
+    }
+}
+
+/// What an undo takes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undoing {
+    /// What the run changed.
+    #[default]
+    Changes,
+    /// Its holds alone: temporary changes that are given back.
+    Holds,
 }
 
 /// What a run takes as its proof of a staging run.
@@ -74,6 +127,9 @@ pub struct Sent {
     /// Where in the script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// Which of the step's closures it belongs to.
+    #[serde(default, rename = "of", skip_serializing_if = "Part::is_change")]
+    pub part: Part,
 }
 
 /// What became of one target of an effect.
@@ -170,6 +226,8 @@ pub enum FailureKind {
     Preflight,
     /// The run's lock or journal was lost.
     Journal,
+    /// A step or hold could not be taken back, or not all of it.
+    Undo,
     /// It was cancelled.
     Cancelled,
     /// An error inside runbook itself.
@@ -186,6 +244,7 @@ impl FailureKind {
             Self::Identity => ExitCode::WrongContext,
             Self::Preflight => ExitCode::PreflightFailed,
             Self::Journal | Self::Internal => ExitCode::Internal,
+            Self::Undo => ExitCode::UndoIncomplete,
             Self::Cancelled => ExitCode::Interrupted,
         }
     }

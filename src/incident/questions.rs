@@ -102,6 +102,10 @@ fn by_kind(incident: &Incident) -> Vec<(Section, String)> {
             (Section::WhatHappened, "What was the state of the machine and its disk at the time?".into()),
             (Section::Gaps, "What else was written to, and how far did it get?".into()),
         ],
+        FailureKind::Undo => vec![
+            (Section::WhatHappened, format!("What was left of the change, and what holds {objects} there?")),
+            (Section::Gaps, "What did the way back need that was not there?".into()),
+        ],
         FailureKind::Cancelled => vec![
             (Section::WhatHappened, "What was seen just before the cancel?".into()),
             (Section::Gaps, format!("What state were {objects} left in?")),

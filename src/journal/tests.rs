@@ -576,6 +576,7 @@ fn effect() -> Event {
         idempotent: true,
         before: vec![],
         place: None,
+        part: crate::event::Part::Change,
     };
     Event::Effect { step: crate::model::StepId::new("a/b"), effect }
 }

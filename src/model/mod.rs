@@ -18,6 +18,7 @@ mod span;
 mod step;
 pub mod text;
 mod touch;
+mod undo;
 
 pub use digest::Digest;
 pub use exit::ExitCode;
@@ -34,3 +35,4 @@ pub use reference::{ObjectRef, RefError};
 pub use span::{Span, SpanError};
 pub use step::{Check, Doing, Hold, Step, Verify, WayBack};
 pub use touch::{Touch, Verb};
+pub use undo::{Left, UndoItem, UndoPlan, UndoStep, UndoWay};

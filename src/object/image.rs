@@ -11,7 +11,7 @@ pub fn image(object: &Value) -> Value {
         if secret {
             for field in ["data", "stringData"] {
                 if let Some(values) = map.get_mut(field).and_then(Value::as_object_mut) {
-                    values.values_mut().for_each(|value| *value = json!("«secret»"));
+                    values.values_mut().for_each(|value| *value = json!(super::way_back::HELD_SECRET));
                 }
             }
         }

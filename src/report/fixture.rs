@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     event::{
-        Applied, Before, Closed, Event, Failure, FailureKind, Line, Message, Outcome, Said, Sent, Settings, Staged,
-        VerifyResult,
+        Applied, Before, Closed, Event, Failure, FailureKind, Line, Message, Outcome, Part, Said, Sent, Settings,
+        Staged, VerifyResult,
     },
     model::{
         Assumption, Check, Choice, Confidence, Decision, Digest, Discovery, Doing, ExitCode, Fact, Gate, GateCard,
@@ -342,6 +342,7 @@ impl Story {
             idempotent: true,
             before: vec![Before { object: target.into(), image: None }],
             place: None,
+            part: Part::Change,
         };
         let applied =
             Applied { target: target.into(), outcome: Outcome::Applied, message: None, after: Some(json!({})) };
@@ -354,6 +355,7 @@ impl Story {
                     results: vec![applied],
                     output: Value::Null,
                     error: None,
+                    part: Part::Change,
                 },
             )
             .then(1, Event::StepChanged { step: step.clone(), output: Value::Null })
@@ -408,6 +410,7 @@ fn resumed(skip: &[&Step]) -> Event {
         redo: vec![],
         ask: vec![],
         program: "0.1.0".into(),
+        on_failure: None,
     }
 }
 

@@ -113,7 +113,7 @@ impl Run {
         let mut facts = vec![];
         let watching = Watching::new(self.door.clone());
         let done: Vec<_> = self.with_state(|state| {
-            let done = self.plan.steps().filter(|step| state.is_done(&step.id));
+            let done = self.plan.steps().filter(|step| state.stands(&step.id));
             done.map(|step| (step, state.steps[&step.id].verifies.clone())).collect()
         });
         for (step, results) in done {

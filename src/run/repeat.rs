@@ -55,16 +55,16 @@ impl Run {
                 Item::Step(step) => match state.step(&step.id).status {
                     StepStatus::Verified => skip.push(step.id.clone()),
                     StepStatus::Manual => ask.push(format!("\"{}\" is to be done by hand", step.title)),
-                    StepStatus::Started | StepStatus::Failed if step.doing == Doing::Change => {
+                    StepStatus::Started | StepStatus::Failed | StepStatus::Undone if step.doing == Doing::Change => {
                         redo.push(step.id.clone());
                     }
-                    StepStatus::Pending | StepStatus::Started | StepStatus::Changed | StepStatus::Failed => {}
+                    _ => {}
                 },
                 Item::Gate(gate) if state.at_gate.as_ref() == Some(&gate.id) => ask.push(gate.question.clone()),
                 Item::Gate(_) => {}
             }
         }
-        Event::Resumed { skip, redo, ask, program: env!("CARGO_PKG_VERSION").into() }
+        Event::Resumed { skip, redo, ask, program: env!("CARGO_PKG_VERSION").into(), on_failure: None }
     }
 
     /// A child that outlived its process still changes things: it is ended before anything is looked at.
