@@ -172,8 +172,8 @@ pub struct RunState {
     pub plan: Option<(Box<Plan>, Digest)>,
     /// Its proof of a staging run.
     pub staged: Staged,
-    /// Answers of `discover` by name and turn.
-    pub discovered: BTreeMap<(String, usize), (Value, Option<String>)>,
+    /// Answers of `discover` by name, turn and, where every context of the plan is asked, context.
+    pub discovered: BTreeMap<(String, usize, Option<String>), (Value, Option<String>)>,
     /// What became of the assumptions, by index.
     pub assumed: BTreeMap<usize, Assumed>,
     /// What preflight found, once it ended.
@@ -287,8 +287,8 @@ impl RunState {
                 self.settings = settings.clone();
                 self.by.clone_from(by);
             }
-            Event::Discovered { name, turn, value, failed, .. } => {
-                self.discovered.insert((name.clone(), *turn), (value.clone(), failed.clone()));
+            Event::Discovered { name, turn, context, value, failed, .. } => {
+                self.discovered.insert((name.clone(), *turn, context.clone()), (value.clone(), failed.clone()));
             }
             Event::Bound { identity, plan, digest, staged } => {
                 self.identity.clone_from(identity);

@@ -54,6 +54,9 @@ pub enum Event {
         name: String,
         /// Which one of that name, from 0.
         turn: usize,
+        /// The context that was asked, where every one of the plan is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<String>,
         /// The answer; the sample where it failed.
         value: Value,
         /// Why it failed.

@@ -23,10 +23,13 @@ pub fn moment(line: &Line, last: Option<Verdict>) -> Option<Moment> {
 fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
     Some(match event {
         Event::Opened { playbook, target, .. } => format!("run of {playbook} on {} opened", target.name),
-        Event::Discovered { name, value: found, failed: None, .. } => {
-            format!("discovered {name}: {}", value(found, 120))
+        Event::Discovered { name, context, value: found, failed, .. } => {
+            let on = context.as_ref().map(|context| format!(" on {context}")).unwrap_or_default();
+            match failed {
+                None => format!("discovered {name}{on}: {}", value(found, 120)),
+                Some(answer) => format!("{name} not discovered{on}: {answer}"),
+            }
         }
-        Event::Discovered { name, failed: Some(answer), .. } => format!("{name} not discovered: {answer}"),
         Event::Bound { plan, digest, .. } => {
             format!("bound; plan {} with {}", digest.short(), count(plan.steps().count(), "step"))
         }

@@ -480,7 +480,7 @@ fn no_secret_reaches_a_file_and_the_fold_stays_what_it_is() {
     assert!(!format!("{line:?}").contains("hunter22"), "views get what the journal holds");
     let place = Place::new("a.rhai", 1, 1);
     let value = json!({"hunter22": 123_456, "pin": "ab", "large": format!("{}hunter22", "x".repeat(40_000))});
-    log.append(&Event::Discovered { name: "n".into(), turn: 0, value, failed: None, place }).unwrap();
+    log.append(&Event::Discovered { name: "n".into(), turn: 0, context: None, value, failed: None, place }).unwrap();
     log.sync().unwrap();
     store.post(&run(), &note("a", "it was hunter22")).unwrap();
     drop(log);
@@ -494,7 +494,7 @@ fn no_secret_reaches_a_file_and_the_fold_stays_what_it_is() {
     let state = store.state(&run()).unwrap();
     assert_eq!(state.target.unwrap().tier, "staging");
     assert_eq!(state.failure.unwrap().kind, FailureKind::Verify);
-    let (value, _) = &state.discovered[&("n".to_owned(), 0)];
+    let (value, _) = &state.discovered[&("n".to_owned(), 0, None)];
     assert_eq!((&value["«secret»"], &value["pin"]), (&json!("«secret»"), &json!("«secret»")));
 }
 
@@ -780,6 +780,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         (text, any::<usize>(), any_value()).prop_map(|(name, turn, value)| Event::Discovered {
             name,
             turn,
+            context: None,
             value,
             failed: None,
             place: Place::new("a", 1, 1),

@@ -158,6 +158,9 @@ pub struct Discovery {
     pub name: String,
     /// Which one of that name, from 0.
     pub turn: usize,
+    /// The context that it was asked of, where every context of the plan is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The value that the plan was declared with.
     pub value: Value,
     /// Whether that value is the sample, not what a cluster answered.
@@ -167,6 +170,13 @@ pub struct Discovery {
     pub failed: Option<String>,
     /// Where it is declared.
     pub place: Place,
+}
+
+impl Discovery {
+    /// What its answer is known by: its name, its turn and the context where it is asked of each.
+    pub fn key(&self) -> (String, usize, Option<String>) {
+        (self.name.clone(), self.turn, self.context.clone())
+    }
 }
 
 /// A parameter.

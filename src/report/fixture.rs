@@ -132,6 +132,7 @@ pub fn plan() -> Plan {
         discoveries: vec![Discovery {
             name: "worker nodes".into(),
             turn: 0,
+            context: None,
             value: json!(["node-a", "node-b"]),
             sample: false,
             failed: None,
@@ -422,6 +423,7 @@ pub fn waiting() -> Story {
     let discovered = Event::Discovered {
         name: "worker nodes".into(),
         turn: 0,
+        context: None,
         value: json!(["node-a", "node-b"]),
         failed: None,
         place: place(15),

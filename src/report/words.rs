@@ -55,6 +55,11 @@ fn block(about: impl Into<String>, lines: Vec<String>) -> impl Iterator<Item = E
     lines.into_iter().map(move |text| Entry { mark: Mark::Block, about: about.clone(), text })
 }
 
+/// What was asked for, and of which context where every one of the plan was asked.
+fn with_context(name: &str, context: Option<&str>) -> String {
+    context.map_or_else(|| name.to_string(), |context| format!("{name} on {context}"))
+}
+
 /// The entries of a line. `before` is what was known before the line.
 pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> {
     let Some(event) = &line.event else {
@@ -63,7 +68,8 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
     };
     match event {
         Event::Opened { run, playbook, title, target, .. } => opened(run.as_str(), playbook, title, target),
-        Event::Discovered { name, value: found, failed, .. } => {
+        Event::Discovered { name, context, value: found, failed, .. } => {
+            let name = with_context(name, context.as_deref());
             let (mark, text) = match failed {
                 None => (Mark::Detail, format!("{name}: {}", value(found, 200))),
                 Some(why) => (Mark::Odd, format!("{name}: not answered, the sample stands in: {why}")),

@@ -1,15 +1,16 @@
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 
-use super::{Stop, executor::Run, start::Ended};
+use super::{Stop, executor::Run, identity::elsewhere, start::Ended};
 use crate::{
     effect::{Call, Door, Mode},
     event::{Cancel, Clock, Event, FailureKind, LogError, Recorder, Settings, Staged},
-    model::{Body, Identity, Place, Severity, Target},
+    model::{Body, Discovery, Identity, Severity, Target},
     script::{self, Answer, Declared, Discover, ScriptError},
 };
 
@@ -23,6 +24,9 @@ pub trait Connect: Send + Sync {
     /// # Errors
     /// An undeclared context (31), a kubeconfig that cannot be used (2 or 31).
     fn connect(&self) -> Result<Connected, Ended>;
+
+    /// The way of the same playbook to another context of its configuration.
+    fn on(&self, context: &str) -> Arc<dyn Connect>;
 
     /// Declares the script, offline without `discover`, rehearses it and checks it.
     fn declare(
@@ -41,6 +45,8 @@ pub struct Connected {
     pub target: Target,
     /// The way there.
     pub door: Arc<Door>,
+    /// The UID that the context is pinned to.
+    pub pinned: Option<String>,
 }
 
 impl Run {
@@ -61,7 +67,11 @@ impl Run {
     pub fn declare_bound(&mut self) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),
+            here: self.target.name.clone(),
+            identity: self.identity.clone(),
             door: self.door.clone(),
+            connect: self.connect.clone(),
+            elsewhere: Mutex::default(),
             cancel: self.cancel.clone(),
             clock: self.crew.clock.clone(),
             lost: Mutex::new(None),
@@ -88,7 +98,13 @@ impl Run {
 /// Answers `discover` on the bound context: from the journal where it has the answer, else by asking.
 struct Asking {
     recorder: Arc<Mutex<Recorder>>,
+    /// The bound context's name.
+    here: String,
+    identity: Option<Identity>,
     door: Arc<Door>,
+    connect: Arc<dyn Connect>,
+    /// Doors of other contexts, each opened when first asked; or why not.
+    elsewhere: Mutex<BTreeMap<String, Result<Arc<Door>, String>>>,
     cancel: Cancel,
     clock: Arc<dyn Clock>,
     lost: Mutex<Option<LogError>>,
@@ -97,37 +113,60 @@ struct Asking {
 impl Discover for Asking {
     fn answer(
         &self,
-        name: &str,
-        turn: usize,
-        place: &Place,
+        asked: &Discovery,
         ask: &mut dyn FnMut(script::Call) -> Result<serde_json::Value, ScriptError>,
     ) -> Result<Answer, ScriptError> {
         let known = {
             let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-            recorder.state().discovered.get(&(name.to_string(), turn)).cloned()
+            recorder.state().discovered.get(&asked.key()).cloned()
         };
         if let Some((value, failed)) = known {
             return Ok(Answer { value, failed });
         }
-        let call = Call::new(Mode::Read, Some(self.door.clone()), self.cancel.clone()).until(Instant::now() + DISCOVER);
-        let answer = match ask(tag(&Body::Discovery(turn), &call, self.clock.as_ref())) {
-            Ok(value) => Answer { value, failed: None },
-            Err(error) if self.cancel.is_cancelled() => return Err(error),
-            // the sample keeps the rest of the plan together, so that everything is still reported at once
-            Err(error) => Answer { value: serde_json::Value::Null, failed: Some(error.message) },
+        // the sample keeps the rest of the plan together, so that everything is still reported at once
+        let unknown = |why| Answer { value: serde_json::Value::Null, failed: Some(why) };
+        let answer = match self.door(asked.context.as_deref()) {
+            Err(why) => unknown(why),
+            Ok(door) => {
+                let call = Call::new(Mode::Read, Some(door), self.cancel.clone()).until(Instant::now() + DISCOVER);
+                match ask(tag(&Body::Discovery(asked.turn), &call, self.clock.as_ref())) {
+                    Ok(value) => Answer { value, failed: None },
+                    Err(error) if self.cancel.is_cancelled() => return Err(error),
+                    Err(error) => unknown(error.message),
+                }
+            }
         };
+        // what was not asked because of Ctrl-C is asked by the resume
+        if self.cancel.is_cancelled() && answer.failed.is_some() {
+            return Ok(answer);
+        }
         let event = Event::Discovered {
-            name: name.into(),
-            turn,
+            name: asked.name.clone(),
+            turn: asked.turn,
+            context: asked.context.clone(),
             value: answer.value.clone(),
             failed: answer.failed.clone(),
-            place: place.clone(),
+            place: asked.place.clone(),
         };
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = recorder.append(&event) {
             *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
         Ok(answer)
+    }
+}
+
+impl Asking {
+    /// The door of a context of the plan; the run's own where none is named.
+    fn door(&self, context: Option<&str>) -> Result<Arc<Door>, String> {
+        let Some(context) = context.filter(|name| *name != self.here) else { return Ok(self.door.clone()) };
+        let mut doors = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = doors.entry(context.into()).or_insert_with(|| {
+            let here = (self.here.as_str(), self.identity.as_ref());
+            let there = elsewhere(self.connect.on(context).as_ref(), here, &self.cancel);
+            there.map(|there| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
+        });
+        opened.clone()
     }
 }
 

@@ -7,6 +7,7 @@ mod conclude;
 mod evidence;
 mod executor;
 mod gate;
+mod identity;
 mod preflight;
 mod promotion;
 mod repeat;

@@ -37,10 +37,9 @@ impl Run {
             .iter()
             .filter_map(|discovery| {
                 let why = discovery.failed.as_ref()?;
-                Some(
-                    Finding::error("discovery", format!("\"{}\" could not be discovered: {why}", discovery.name))
-                        .at(discovery.place.clone()),
-                )
+                let on = discovery.context.as_ref().map(|context| format!(" on {context}")).unwrap_or_default();
+                let message = format!("\"{}\" could not be discovered{on}: {why}", discovery.name);
+                Some(Finding::error("discovery", message).at(discovery.place.clone()))
             })
             .collect()
     }

@@ -8,6 +8,7 @@ use super::{
     bind::{self, Connect, Connected},
     executor::Run,
     gate::Broker,
+    identity::who,
     promotion::{self, Candidate, Requirement},
 };
 use crate::{
@@ -62,8 +63,6 @@ pub struct Order {
     pub connect: Arc<dyn Connect>,
     /// What the context asks of an earlier one.
     pub requirement: Option<Requirement>,
-    /// The UID that the context is pinned to.
-    pub pinned: Option<String>,
     /// The lowest class that any gate may have there.
     pub lowest: GateClass,
     /// Ends it.
@@ -145,7 +144,7 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     let connected = order.connect.connect().map_err(Box::new)?;
     refuse_unnamed(&offline.plan, &connected.target)?;
     refuse_unknown_step(&offline.plan, order.settings.until.as_deref())?;
-    let identity = who(&order, &connected)?;
+    let identity = who(&connected, &order.cancel).map_err(untouched)?;
     let staged = staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?;
     let run = RunId::new(format!("{}-{}", slug(stem(&order.bundle)), bind::random_hex()));
     let holder = Holder {
@@ -195,7 +194,7 @@ pub fn together(unread: &[Finding], found: &[Finding]) -> Vec<Finding> {
     unread.iter().chain(found.iter().filter(|finding| !known(finding.place.clone()))).cloned().collect()
 }
 
-fn interrupted(cancel: &Cancel) -> ExitCode {
+pub(super) fn interrupted(cancel: &Cancel) -> ExitCode {
     if cancel.reason() == Some("SIGTERM") { ExitCode::Terminated } else { ExitCode::Interrupted }
 }
 
@@ -223,7 +222,7 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Stage
         ));
     }
     let connected = order.connect.connect().map_err(Box::new)?;
-    let identity = who(&order, &connected)?;
+    let identity = who(&connected, &order.cancel).map_err(untouched)?;
     if let (Some(then), Some(now)) = (&state.identity, &identity)
         && then.uid != now.uid
     {
@@ -267,31 +266,10 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Stage
     Ok((run, fresh))
 }
 
-/// Which cluster it is, and whether it is the one that the context is pinned to.
-fn who(order: &Order, connected: &Connected) -> Result<Option<Identity>, Box<Ended>> {
-    let identity = connected.door.identity(&order.cancel).map_err(|error| {
-        let exit = if order.cancel.is_cancelled() { interrupted(&order.cancel) } else { ExitCode::PreflightFailed };
-        let mut ended =
-            Ended::new(exit, format!("context {}: {}; nothing was changed", connected.target.name, error.message));
-        ended.help = error.help;
-        if let Some(server) = connected.door.server() {
-            ended.help.push(format!("it was asked for at {server}"));
-        }
-        Box::new(ended)
-    })?;
-    match (&order.pinned, &identity) {
-        (Some(pinned), Some(identity)) if *pinned != identity.uid => Err(Box::new(
-            Ended::new(
-                ExitCode::WrongContext,
-                format!(
-                    "context {} is not the cluster that it is pinned to: kube-system has UID {}, runbook.toml says {pinned}",
-                    connected.target.name, identity.uid
-                ),
-            )
-            .help(format!("if it was rebuilt, put the new UID into [contexts.{}] uid", connected.target.name)),
-        )),
-        _ => Ok(identity),
-    }
+/// What is said where no cluster could be made out.
+fn untouched(mut ended: Box<Ended>) -> Box<Ended> {
+    ended.message.push_str("; nothing was changed");
+    ended
 }
 
 fn staged(

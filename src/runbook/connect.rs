@@ -139,6 +139,15 @@ impl Way {
 }
 
 impl Connect for Way {
+    fn on(&self, context: &str) -> Arc<dyn Connect> {
+        Arc::new(Self {
+            inner: self.inner.clone(),
+            bundle: self.bundle.clone(),
+            config: self.config.clone(),
+            context: context.into(),
+        })
+    }
+
     fn connect(&self) -> Result<Connected, Ended> {
         let target = self.target().map_err(Error::ended)?;
         let context = self.context().map_err(Error::ended)?;
@@ -216,7 +225,7 @@ impl Connect for Way {
             kubeconfig: private,
             scrubber: self.inner.scrubber.clone(),
         });
-        Ok(Connected { target, door })
+        Ok(Connected { target, door, pinned: context.uid.clone() })
     }
 
     fn declare(

@@ -345,7 +345,7 @@ impl Order {
             max_age: context.max_age,
             soak: context.soak,
         });
-        let (pinned, lowest) = (context.uid.clone(), context.gate.unwrap_or(GateClass::Auto));
+        let lowest = context.gate.unwrap_or(GateClass::Auto);
         let shared = Arc::new(Shared::default());
         let (told, named) = (shared.clone(), shared.clone());
         let scrubber = inner.scrubber.clone();
@@ -358,7 +358,6 @@ impl Order {
             connect: Arc::new(way),
             unread: (*self.playbook.unread).clone(),
             requirement,
-            pinned,
             lowest,
             cancel: self.cancel.clone(),
             sinks: self.sinks,

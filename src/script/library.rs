@@ -26,6 +26,8 @@ pub(super) struct Script {
     pub(super) closures: HashMap<String, Shape>,
     /// What its imports are called, and the bundle path of each.
     pub(super) imports: HashMap<String, String>,
+    /// Where `discover(…)` stands right before `.on_all()`, and where that stands.
+    everywhere: Vec<(Position, Position)>,
     text: OnceLock<Text>,
 }
 
@@ -72,7 +74,7 @@ impl Library {
 
     /// Keeps a compiled script and looks at what can only be seen in the whole.
     pub(super) fn keep(&self, path: &str, source: Arc<str>, ast: AST) -> Arc<Script> {
-        let (mut closures, mut imports) = (HashMap::new(), HashMap::new());
+        let (mut closures, mut imports, mut everywhere) = (HashMap::new(), HashMap::new(), vec![]);
         ast.walk(&mut |nodes: &[ASTNode]| {
             if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = nodes.last()
                 && let Expr::StringConstant(target, _) = &import.0
@@ -86,6 +88,9 @@ impl Library {
                 let shape = Shape { position: *position, parameters: vec![] };
                 closures.insert(pointer.fn_name().to_string(), shape);
             }
+            if let Some(ASTNode::Expr(expression)) = nodes.last() {
+                everywhere.extend(asks_everywhere(expression));
+            }
             true
         });
         for (_, _, name, _, definition) in ast.shared_lib().iter_script_fn_info() {
@@ -93,7 +98,8 @@ impl Library {
                 shape.parameters = definition.params.iter().map(ToString::to_string).collect();
             }
         }
-        let script = Arc::new(Script { path: path.into(), source, ast, closures, imports, text: OnceLock::new() });
+        let script =
+            Arc::new(Script { path: path.into(), source, ast, closures, imports, everywhere, text: OnceLock::new() });
         self.refuse_twins(&script);
         lock(&self.scripts).insert(path.into(), script.clone());
         script
@@ -116,6 +122,21 @@ impl Library {
                 }
             }
         }
+    }
+
+    /// Whether the `discover` at this place is asked of every context of the plan.
+    pub(super) fn asks_everywhere(&self, discover: &Place) -> bool {
+        self.everywhere(discover, |(discover, _)| *discover)
+    }
+
+    /// Whether the `.on_all()` at this place stands right behind a `discover(…)`.
+    pub(super) fn follows_discover(&self, on_all: &Place) -> bool {
+        self.everywhere(on_all, |(_, on_all)| *on_all)
+    }
+
+    fn everywhere(&self, at: &Place, which: impl Fn(&(Position, Position)) -> Position) -> bool {
+        let script = self.script(&at.file);
+        script.is_some_and(|script| script.everywhere.iter().any(|pair| place(&script.path, which(pair)) == *at))
     }
 
     /// What was found while scripts were loaded.
@@ -143,6 +164,19 @@ impl Library {
         let script = self.closure(name)?;
         script.closures.get(name).map(|shape| place(&script.path, shape.position))
     }
+}
+
+/// `discover(…).on_all()`: where the two names stand. The value of `discover` is a plain one, which knows nothing of what
+/// is called on it, so how it is asked is read from how it is written.
+fn asks_everywhere(expression: &Expr) -> Option<(Position, Position)> {
+    let Expr::Dot(dot, ..) = expression else { return None };
+    let Expr::FnCall(call, discover) = &dot.lhs else { return None };
+    let next = match &dot.rhs {
+        Expr::Dot(more, ..) | Expr::Index(more, ..) => &more.lhs,
+        next => next,
+    };
+    let Expr::MethodCall(method, on_all) = next else { return None };
+    (call.name == "discover" && !call.is_qualified() && method.name == "on_all").then_some((*discover, *on_all))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

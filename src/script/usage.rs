@@ -7,6 +7,7 @@ const USAGES: &[(&str, &str, &str)] = &[
     ("", "secret", "secret(\"name\", #{ env: \"VARIABLE\" })"),
     ("", "files", "files(\"manifests/**\")"),
     ("", "discover", "discover(\"name\", sample, || …)"),
+    ("", "on_all", "discover(\"name\", sample, || …).on_all()"),
     ("", "assume", "assume(\"text\", \"high\" | \"medium\" | \"low\", || probe)"),
     ("", "risk", "risk(\"what could go wrong\")"),
     ("", "question", "question(\"text\")"),

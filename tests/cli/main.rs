@@ -7,6 +7,7 @@ mod badserver;
 #[path = "../support/program/mod.rs"]
 mod program;
 
+mod all_contexts;
 mod bad_arguments;
 mod bad_journals;
 mod bad_playbooks;

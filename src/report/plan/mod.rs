@@ -233,7 +233,8 @@ fn discovered(plan: &Plan, out: &mut Vec<String>) {
             (None, false) => "found".into(),
         };
         let turn = if found.turn == 0 { String::new() } else { format!(" (turn {})", found.turn + 1) };
-        vec![format!("{}{turn}", inline(&found.name)), code(&cut(&found.value.to_string(), VALUE)), how]
+        let on = found.context.as_ref().map(|context| format!(" on {}", inline(context))).unwrap_or_default();
+        vec![format!("{}{turn}{on}", inline(&found.name)), code(&cut(&found.value.to_string(), VALUE)), how]
     });
     out.extend(table(&["Name", "Value", "How it is known"], &rows.collect::<Vec<_>>()));
 }

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rhai::{Dynamic, FnPtr, Module, NativeCallContext};
+use rhai::{Dynamic, FnPtr, Map, Module, NativeCallContext};
 use serde_json::Value;
 
 use super::{
@@ -11,8 +11,8 @@ use super::{
     scene::{Out, Scene, Text},
 };
 use crate::{
-    model::{Body, Discovery, Place},
-    script::{Call, ErrorKind, ScriptError, closure::Closure, declared, value},
+    model::{Body, Discovery},
+    script::{Call, ErrorKind, ScriptError, closure::Closure, declared, engine::here, guard::Guard, value},
 };
 
 /// How long one discover may take.
@@ -29,21 +29,27 @@ pub struct Answer {
 
 /// Answers `discover` while a plan is declared for a bound context: by asking the cluster, or from the journal.
 pub trait Discover: Send + Sync {
-    /// The answer to the `turn`-th discover of this name, from 0. `ask` runs its closure with the call that it is given,
+    /// The answer to a `discover`, known by [`Discovery::key`]. `ask` runs its closure with the call that it is given,
     /// whose mode and body are set. An error ends the declaration.
     fn answer(
         &self,
-        name: &str,
-        turn: usize,
-        place: &Place,
+        asked: &Discovery,
         ask: &mut dyn FnMut(Call) -> Result<Value, ScriptError>,
     ) -> Result<Answer, ScriptError>;
 }
 
 pub(super) fn register(module: &mut Module) {
     add(module, "discover", discover);
+    add(module, "on_all", on_all);
 }
 
+/// Explores: `let nodes = discover("nodes", ["node-a", "node-b"], || k8s::list("Node").map(|n| n.metadata.name))`.
+/// Offline it gives its sample; on a context, what its closure reads there, once: a resume has it from the journal.
+///
+/// With `.on_all()` right behind it the closure reads every context of the plan, and a map from their names to what each
+/// answered is given: `discover("versions", "11.2.0", || …).on_all()` is `#{ main: "11.1.0", staging: "11.2.0" }`.
+/// `.contexts([…])` stands before it. Variables that the closure captures are the same everywhere. The value of `discover`
+/// is a plain one, so `.on_all()` counts only where it is written behind the call itself, and not behind a variable.
 fn discover(context: NativeCallContext, name: Text, sample: Dynamic, closure: FnPtr) -> Out<Dynamic> {
     let scene = Scene::enter(context, "discover")?;
     let sample_value = value::to_json(&sample).unwrap_or_else(|why| {
@@ -52,21 +58,72 @@ fn discover(context: NativeCallContext, name: Text, sample: Dynamic, closure: Fn
     });
     let (number, turn) = {
         let draft = scene.draft();
-        let turn = draft.plan.discoveries.iter().filter(|discovery| *discovery.name == *name).count();
-        (draft.plan.discoveries.len(), turn)
+        let same = draft.plan.discoveries.iter().filter(|discovery| *discovery.name == *name);
+        (draft.plan.discoveries.len(), same.map(|discovery| discovery.turn + 1).max().unwrap_or_default())
     };
-    let mut discovery = Discovery {
+    let discovery = Discovery {
         name: name.to_string(),
         turn,
+        context: None,
         value: sample_value,
         sample: true,
         failed: None,
         place: scene.place.clone(),
     };
     scene.keep(Body::Discovery(number), closure, "discover");
+    if !scene.declaring.library.asks_everywhere(&scene.place) {
+        return answered(&scene, number, discovery, sample);
+    }
+    let mut found = Map::new();
+    for context in contexts(&scene) {
+        let discovery = Discovery { context: Some(context.clone()), ..discovery.clone() };
+        found.insert(context.into(), answered(&scene, number, discovery, sample.clone())?);
+    }
+    Ok(found.into())
+}
+
+/// The map that the `discover` before it gave.
+fn on_all(context: NativeCallContext, found: Dynamic) -> Out<Dynamic> {
+    let scene = Scene::enter(context, "on_all")?;
+    if scene.declaring.library.follows_discover(&here(&scene.context)) {
+        return Ok(found);
+    }
+    Err(ScriptError::new(ErrorKind::Declaration, "`.on_all()` stands right behind `discover(…)`, and nowhere else")
+        .at(scene.place.clone())
+        .help("write `discover(\"name\", sample, || …).on_all()`")
+        .raise())
+}
+
+/// The contexts that the plan names so far; a tier stands for all that are declared with it.
+fn contexts(scene: &Scene) -> Vec<String> {
+    let named = scene.draft().plan.contexts.clone();
+    if named.is_empty() {
+        scene
+            .finding("`.on_all()` asks every context of the plan, and none is named yet")
+            .help("write plan(…).contexts([…]) before it");
+    }
+    let known = &scene.declaring.setting.contexts;
+    let mut contexts: Vec<String> = vec![];
+    for name in named {
+        let mut meant = vec![name.clone()];
+        if !known.iter().any(|(context, _)| *context == name) {
+            let of_tier: Vec<String> =
+                known.iter().filter(|(_, tier)| *tier == name).map(|(context, _)| context.clone()).collect();
+            if !of_tier.is_empty() {
+                meant = of_tier;
+            }
+        }
+        meant.retain(|context| !contexts.contains(context));
+        contexts.append(&mut meant);
+    }
+    contexts
+}
+
+/// Asks once, where there is who answers, and keeps the answer with the plan.
+fn answered(scene: &Scene, number: usize, mut discovery: Discovery, sample: Dynamic) -> Out<Dynamic> {
     if let Some(discover) = scene.declaring.setting.discover.clone() {
         let kept = scene.draft().closures.get(&Body::Discovery(number)).cloned();
-        let answer = ask(&scene, &*discover, &discovery, number, kept).map_err(ScriptError::raise)?;
+        let answer = ask(scene, &*discover, &discovery, number, kept).map_err(ScriptError::raise)?;
         if answer.failed.is_none() {
             (discovery.value, discovery.sample) = (answer.value, false);
         }
@@ -97,5 +154,7 @@ fn ask(
         let value = declared::run(engine, library, closure, call)?;
         declared::to_result(&value, &closure.place)
     };
-    discover.answer(&discovery.name, discovery.turn, &discovery.place, &mut ask)
+    // connecting takes its own time as well, not the declaration's
+    let _guard = Guard::enter(scene.declaring.setting.cancelled.clone(), None, None);
+    discover.answer(discovery, &mut ask)
 }

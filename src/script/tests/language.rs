@@ -206,12 +206,10 @@ fn a_discover_is_asked_when_there_is_who_answers_and_gives_its_sample_otherwise(
     impl Discover for Ask {
         fn answer(
             &self,
-            name: &str,
-            turn: usize,
-            _: &crate::model::Place,
+            asked: &crate::model::Discovery,
             ask: &mut dyn FnMut(Call) -> Result<Value, ScriptError>,
         ) -> Result<Answer, ScriptError> {
-            match (name, turn) {
+            match (asked.name.as_str(), asked.turn) {
                 ("a", 0) => Ok(Answer { value: ask(Call::new(Body::Discovery(0)))?, failed: None }),
                 ("a", _) => Ok(Answer { value: json!("journaled"), failed: None }),
                 _ => Ok(Answer { value: Value::Null, failed: Some("unreachable".into()) }),
@@ -225,6 +223,55 @@ fn a_discover_is_asked_when_there_is_who_answers_and_gives_its_sample_otherwise(
     assert_eq!(bound.plan.discoveries[2].failed.as_deref(), Some("unreachable"));
     assert_eq!(bound.plan.discoveries[1].turn, 1);
     assert_eq!(change(&sound(text), "steps/s").unwrap(), json!([1, 2, 3]));
+}
+
+#[test]
+fn a_discover_on_all_gives_each_context_of_the_plan_its_answer_and_its_sample_offline() {
+    struct Ask;
+    impl Discover for Ask {
+        fn answer(
+            &self,
+            asked: &crate::model::Discovery,
+            ask: &mut dyn FnMut(Call) -> Result<Value, ScriptError>,
+        ) -> Result<Answer, ScriptError> {
+            match asked.context.as_deref() {
+                Some("staging-b") => Ok(Answer { value: Value::Null, failed: Some("unreachable".into()) }),
+                Some(_) => Ok(Answer { value: ask(Call::new(Body::Discovery(0)))?, failed: None }),
+                None => Ok(Answer { value: json!("here alone"), failed: None }),
+            }
+        }
+    }
+    let text = "plan(\"p\").contexts([\"staging\", \"main\", \"staging-a\"]); let x = 20; let all = discover(\"a\", 1, || x + 1).on_all(); \
+                let one = discover(\"a\", 2, || 0); let n = discover(\"b\", 3, || 4).on_all().main; step(\"s\").change(|| [all, one, n]);";
+    let contexts = [("main", "main"), ("staging-a", "staging"), ("staging-b", "staging")];
+    let setting = Setting {
+        discover: Some(Arc::new(Ask)),
+        contexts: contexts.map(|(name, tier)| (name.into(), tier.into())).into(),
+        ..Setting::default()
+    };
+    let bound = declare(&playbook(text), &setting);
+    let all = json!({ "main": 21, "staging-a": 21, "staging-b": 1 });
+    assert_eq!(change(&bound, "steps/s").unwrap(), json!([all, "here alone", 4]));
+    let known: Vec<_> =
+        bound.plan.discoveries.iter().map(|d| (d.name.as_str(), d.turn, d.context.as_deref())).collect();
+    let of = |name, turn| ["staging-a", "staging-b", "main"].map(|context| (name, turn, Some(context))).to_vec();
+    assert_eq!(known, [of("a", 0), vec![("a", 1, None)], of("b", 0)].concat());
+    assert_eq!(bound.plan.discoveries[1].failed.as_deref(), Some("unreachable"));
+    // without runbook.toml the names stand for themselves
+    let offline = json!([{ "main": 1, "staging": 1, "staging-a": 1 }, 2, 3]);
+    assert_eq!(change(&sound(text), "steps/s").unwrap(), offline);
+}
+
+#[test]
+fn on_all_stands_right_behind_discover_and_after_the_contexts() {
+    for text in ["let d = discover(\"a\", 1, || 1); d.on_all();", "[1].on_all();", "on_all(discover(\"a\", 1, || 1));"]
+    {
+        let declared = declared(&format!("plan(\"p\").contexts([\"a\"]); {text}"));
+        let message = &declared.findings[0].message;
+        assert_eq!(message, "`.on_all()` stands right behind `discover(…)`, and nowhere else", "{text}");
+    }
+    let declared = declared("plan(\"p\"); discover(\"a\", 1, || 1).on_all();");
+    assert_eq!(declared.findings[0].message, "`.on_all()` asks every context of the plan, and none is named yet");
 }
 
 #[test]

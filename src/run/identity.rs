@@ -1,0 +1,63 @@
+use super::{
+    bind::{Connect, Connected},
+    start::{Ended, interrupted},
+};
+use crate::{
+    event::Cancel,
+    model::{ExitCode, Identity},
+};
+
+/// Which cluster it is, and whether it is the one that the context is pinned to.
+pub(super) fn who(connected: &Connected, cancel: &Cancel) -> Result<Option<Identity>, Box<Ended>> {
+    let context = &connected.target.name;
+    let identity = connected.door.identity(cancel).map_err(|error| {
+        let exit = if cancel.is_cancelled() { interrupted(cancel) } else { ExitCode::PreflightFailed };
+        let mut ended = Ended::new(exit, format!("context {context}: {}", error.message));
+        ended.help = error.help;
+        if let Some(server) = connected.door.server() {
+            ended.help.push(format!("it was asked for at {server}"));
+        }
+        Box::new(ended)
+    })?;
+    match (&connected.pinned, &identity) {
+        (Some(pinned), Some(identity)) if *pinned != identity.uid => Err(Box::new(
+            Ended::new(
+                ExitCode::WrongContext,
+                format!(
+                    "context {context} is not the cluster that it is pinned to: kube-system has UID {}, runbook.toml says {pinned}",
+                    identity.uid
+                ),
+            )
+            .help(format!("if it was rebuilt, put the new UID into [contexts.{context}] uid")),
+        )),
+        _ => Ok(identity),
+    }
+}
+
+/// Connects to another context than the run's, which is looked at and never changed, as a run on it would. `here` is the
+/// run's own cluster, which it cannot be.
+pub(super) fn elsewhere(
+    connect: &dyn Connect,
+    here: (&str, Option<&Identity>),
+    cancel: &Cancel,
+) -> Result<Connected, Box<Ended>> {
+    let connected = connect.connect().map_err(Box::new)?;
+    let identity = who(&connected, cancel)?;
+    if let (name, Some(own)) = here
+        && let Some(other) = identity.filter(|other| other.uid == own.uid)
+    {
+        return Err(one_cluster(name, &connected.target.name, &other.uid));
+    }
+    Ok(connected)
+}
+
+/// Two contexts are two clusters, or staging first says nothing.
+fn one_cluster(context: &str, other: &str, uid: &str) -> Box<Ended> {
+    Box::new(
+        Ended::new(
+            ExitCode::WrongContext,
+            format!("contexts {context} and {other} are one cluster: kube-system has UID {uid} in both"),
+        )
+        .help(format!("look at kube-context and kubeconfig of [contexts.{context}] and [contexts.{other}]")),
+    )
+}
