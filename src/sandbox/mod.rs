@@ -103,13 +103,15 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// Whether a new state has what a platform brings: a secret store, a gateway.
     pub seed: bool,
+    /// Whether controllers run at all; without them objects stay as they are written.
+    pub controllers: bool,
     /// Where controllers run; without one they run on the runtime of the first request.
     pub runtime: Option<Handle>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timing: Timing::default(), faults: Vec::new(), seed: true, runtime: None }
+        Self { timing: Timing::default(), faults: Vec::new(), seed: true, controllers: true, runtime: None }
     }
 }
 
@@ -170,8 +172,8 @@ impl Sandbox {
 
     /// Starts the controllers on a runtime, unless they run already. Requests start them by themselves.
     pub fn start_controllers(&self, runtime: &Handle) {
-        if !self.inner.running.swap(true, Ordering::AcqRel) {
-            let options = &self.inner.options;
+        let options = &self.inner.options;
+        if options.controllers && !self.inner.running.swap(true, Ordering::AcqRel) {
             let alive = Running(Arc::downgrade(&self.inner));
             let work = controllers::run(Arc::downgrade(&self.inner.store), options.timing, options.faults.clone());
             runtime.spawn(async move {

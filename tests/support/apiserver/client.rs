@@ -82,6 +82,11 @@ impl Client {
         Ok((status, serde_json::from_slice(&answer.bytes().await?).unwrap_or_default()))
     }
 
+    /// A request of the caller's own making.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
     /// Opens a stream of lines, such as a watch.
     pub async fn stream(&self, path: &str) -> reqwest::Result<reqwest::Response> {
         self.http.get(format!("{}{path}", self.url)).send().await?.error_for_status()

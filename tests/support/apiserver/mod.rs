@@ -29,6 +29,7 @@ use std::{
 };
 
 pub use client::Client;
+#[allow(unused_imports, reason = "each test binary uses its own part of this")]
 pub use controllers::Controllers;
 use keeper::Held;
 use serde_json::Value;

@@ -1,0 +1,43 @@
+//! The same requests to the sandbox and to a real kube-apiserver, and how much of what they answer agrees.
+//!
+//! `requests/<area>.txt` hold the requests (their form is told in `script`); a request agrees when status code, content
+//! type and body are the same, minus times, UIDs, resourceVersions and addresses. Differences that stay are marked where
+//! they are, with the reason. `RUNBOOK_CONFORMANCE=<area>` shows the whole answers of that area's differences.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
+
+#[path = "../support/apiserver/mod.rs"]
+mod apiserver;
+mod compare;
+mod kinds;
+mod run;
+mod script;
+mod sides;
+
+/// An area, its requests, and the share in percent that must agree.
+const AREAS: &[(&str, &str, f64)] = &[
+    ("apply", include_str!("requests/apply.txt"), 52.0),
+    ("crds", include_str!("requests/crds.txt"), 18.0),
+    ("crud", include_str!("requests/crud.txt"), 60.0),
+    ("defaults", include_str!("requests/defaults.txt"), 7.0),
+    ("delete", include_str!("requests/delete.txt"), 73.0),
+    ("discovery", include_str!("requests/discovery.txt"), 25.0),
+    ("dry-run", include_str!("requests/dry-run.txt"), 87.0),
+    ("errors", include_str!("requests/errors.txt"), 42.0),
+    ("lists", include_str!("requests/lists.txt"), 70.0),
+    ("missing", include_str!("requests/missing.txt"), 89.0),
+    ("patch", include_str!("requests/patch.txt"), 38.0),
+    ("validation", include_str!("requests/validation.txt"), 0.0),
+    ("watch", include_str!("requests/watch.txt"), 54.0),
+];
+
+/// The share of all requests in percent that must agree.
+const OVERALL: f64 = 49.0;
+
+#[test]
+fn the_sandbox_answers_as_a_real_api_server_does() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let report = run::all(AREAS, &clusters);
+    println!("{}", report.table());
+    report.hold(AREAS, OVERALL);
+}
