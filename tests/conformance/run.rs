@@ -28,7 +28,8 @@ pub struct Report(Vec<Outcome>);
 
 /// Runs the cases of all areas.
 pub fn all(areas: &[(&'static str, &'static str, f64)], clusters: &Clusters) -> Report {
-    let tag: String = tempfile::Builder::new().rand_bytes(12).tempfile().unwrap().path().to_string_lossy().to_lowercase();
+    let tag: String =
+        tempfile::Builder::new().rand_bytes(12).tempfile().unwrap().path().to_string_lossy().to_lowercase();
     let tag: String = tag.chars().rev().filter(char::is_ascii_alphabetic).take(7).collect();
     let sides = [Side::sandbox(), Side::Real(clusters.staging().client().clone())];
     let mut cases = Vec::new();

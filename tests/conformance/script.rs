@@ -114,7 +114,8 @@ pub fn cases(area: &str, text: &str) -> Vec<Case> {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
         case.steps.push(match word {
             "KEEP" => {
-                let (name, pointer) = rest.split_once(' ').unwrap_or_else(|| panic!("{area}:{line}: KEEP name pointer"));
+                let (name, pointer) =
+                    rest.split_once(' ').unwrap_or_else(|| panic!("{area}:{line}: KEEP name pointer"));
                 Step::Keep { name: name.to_owned(), pointer: pointer.to_owned() }
             }
             "WAIT" => Step::Wait { path: expanded(rest.trim()).0 },
@@ -174,7 +175,8 @@ fn request(area: &str, line: usize, text: &str) -> Request {
     let mut rest = rest.trim_end();
     let mut wanted = "application/json".to_owned();
     if verb == "GET"
-        && let Some((word, after)) = rest.trim_start().strip_prefix('[').and_then(|r| r.split_once(']')) {
+        && let Some((word, after)) = rest.trim_start().strip_prefix('[').and_then(|r| r.split_once(']'))
+    {
         wanted = accept(word);
         rest = after.trim();
     }
