@@ -87,7 +87,7 @@ impl Ledger {
         &self,
         intent: Intent,
         before: impl FnOnce() -> Result<Vec<Before>, EffectError>,
-        send: impl FnOnce(&[Before]) -> Result<Answer, EffectError>,
+        send: impl FnOnce(&Sent) -> Result<Answer, EffectError>,
     ) -> Result<Value, EffectError> {
         let (seq, known) = {
             let mut state = self.lock();
@@ -95,13 +95,13 @@ impl Ledger {
             (state.seq, state.known.get(state.seq as usize - 1).cloned())
         };
         let idempotent = intent.idempotent || self.idempotent;
-        let mut images = None;
+        let (mut images, mut at) = (None, None);
         if let Some(known) = known {
             if let Some(answer) = self.replay(&intent, &known, seq, idempotent)? {
                 return Ok(answer);
             }
             // what was there before the first time is what undo has to know
-            images = Some(known.sent.before);
+            (images, at) = (Some(known.sent.before), known.sent.at);
         }
         (self.standing)()?;
         let before = match images {
@@ -115,11 +115,12 @@ impl Ledger {
             input: intent.input,
             idempotent,
             before,
+            at: at.or_else(|| Some(jiff::Timestamp::now())),
             place: intent.place,
             part: self.part,
         };
         self.recorder().commit(&Event::Effect { step: self.step.clone(), effect: sent.clone() })?;
-        let Answer { results, output, error } = send(&sent.before)?;
+        let Answer { results, output, error } = send(&sent)?;
         let event = Event::Effected {
             step: self.step.clone(),
             seq,
