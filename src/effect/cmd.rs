@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::{Applied, Event, Outcome},
-    model::{Place, Read, Touch, Verb},
+    model::{Place, Read, RunId, StepId, Touch, Verb},
     process::{
         self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
         rules::{self, Class, Kind, Reach},
@@ -52,7 +52,7 @@ impl Call {
             return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new() });
         }
         self.read(Read::Polled(argv.join(" ")));
-        self.spawn(&class, argv, input, &mut |_| Ok(()))
+        self.spawn(&class, argv, input, None, &mut |_| Ok(()))
     }
 
     /// Runs a command that changes something. A status other than 0 fails the step.
@@ -93,7 +93,8 @@ impl Call {
             || Ok(vec![]),
             |_| {
                 let mut pid = 0;
-                let answer = self.spawn(&class, argv, input, &mut |child| {
+                let (run, step, seq) = ledger.current();
+                let answer = self.spawn(&class, argv, input, Some((&run, mark(&step, seq))), &mut |child| {
                     pid = child.pid;
                     let event = Event::ChildStarted {
                         command: argv.iter().map(|a| self.scrub(a)).collect(),
@@ -145,6 +146,7 @@ impl Call {
         class: &Class,
         argv: &[String],
         input: &CommandInput,
+        mark: Option<(&RunId, String)>,
         started: &mut dyn FnMut(&Started) -> Result<(), EffectError>,
     ) -> Result<CommandAnswer, EffectError> {
         let door = self.door("cmd")?;
@@ -158,6 +160,9 @@ impl Call {
         let mut env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
         for (name, value) in &input.env {
             env = env.with(name, value).map_err(|why| EffectError::new(Sort::Refused, why))?;
+        }
+        if let Some((run, effect)) = mark {
+            env = env.marked(run.as_str(), &effect);
         }
         let command_line = class.command(argv, context, false);
         let mut command = Command::new(&command_line, env.variables());
@@ -209,8 +214,40 @@ impl Call {
     }
 }
 
-/// Ends the process group of a child that an earlier process started, where it still lives; false where it was gone.
-pub fn end_child(pid: u32, start_time: Option<u64>, boot: Option<String>) -> bool {
-    let child = Started { pid, start_time, boot_id: boot.unwrap_or_default() };
-    child.is_alive() && child.end(std::time::Duration::from_secs(5))
+/// What became of a child that an earlier process left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It had ended by itself.
+    Gone,
+    /// It still ran, and was ended.
+    Ended,
+    /// It still runs, and could not be ended.
+    Remains,
+}
+
+/// Ends the process group of a child that an earlier process started, where it still lives.
+pub fn end_child(pid: u32, start_time: Option<u64>, boot: Option<String>) -> Left {
+    end(&Started { pid, start_time, boot_id: boot.unwrap_or_default() })
+}
+
+/// Ends the process groups of a command whose process ended before it could note that it started one; gives each with
+/// what became of it.
+pub fn end_unnoted(run: &RunId, step: &StepId, seq: u32) -> Vec<(u32, Left)> {
+    let left = process::of_effect(run.as_str(), &mark(step, seq));
+    left.iter().map(|child| (child.pid, end(child))).collect()
+}
+
+fn end(child: &Started) -> Left {
+    if !child.is_alive() {
+        Left::Gone
+    } else if child.end(std::time::Duration::from_secs(5)) {
+        Left::Ended
+    } else {
+        Left::Remains
+    }
+}
+
+/// Which effect a command is, as its environment says it.
+fn mark(step: &StepId, seq: u32) -> String {
+    format!("{step}/{seq}")
 }

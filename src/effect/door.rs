@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectError, Sort};
+use super::{EffectError, Sort, outlast::outlast};
 use crate::{
     bundle::Bundle,
     cluster::{Cluster, Patience},
@@ -135,7 +135,8 @@ impl Door {
             return Ok(());
         }
         let patience = Patience { deadline: Some(Instant::now() + IDENTITY), cancel: cancel.clone() };
-        if self.cluster()?.check_uid(uid, &patience)? {
+        let cluster = self.cluster()?;
+        if outlast(&patience, |patience| cluster.check_uid(uid, patience))? {
             return Ok(());
         }
         Err(EffectError::new(
@@ -145,14 +146,6 @@ impl Door {
                 self.parts.target.name
             ),
         ))
-    }
-
-    /// The API server's warnings since the last call, each once; none where nothing was connected.
-    pub fn take_warnings(&self) -> Vec<String> {
-        match self.cluster.get() {
-            Some(Ok(cluster)) => cluster.take_warnings(),
-            _ => vec![],
-        }
     }
 
     pub(super) fn http(&self) -> Result<&Http, EffectError> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{EffectError, Sort};
 use crate::{
     event::{Applied, Before, EffectState, Event, Outcome, Part, Recorder, Sent},
-    model::{Digest, Place, StepId},
+    model::{Digest, Place, RunId, StepId},
 };
 
 /// What is asked before each effect: is it still that cluster, does the run still hold its place?
@@ -68,6 +68,12 @@ impl Ledger {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The effect that is being sent: run, step and number.
+    pub(super) fn current(&self) -> (RunId, StepId, u32) {
+        let run = self.recorder().state().run.clone().unwrap_or_else(|| RunId::new(""));
+        (run, self.step.clone(), self.lock().seq)
+    }
+
     /// Whether the journal holds effects that this closure did not come to: it is not the closure that made them.
     pub fn left_over(&self) -> Option<String> {
         let state = self.lock();
@@ -87,7 +93,7 @@ impl Ledger {
         &self,
         intent: Intent,
         before: impl FnOnce() -> Result<Vec<Before>, EffectError>,
-        send: impl FnOnce(&Sent) -> Result<Answer, EffectError>,
+        send: impl FnOnce(&[Before]) -> Result<Answer, EffectError>,
     ) -> Result<Value, EffectError> {
         let (seq, known) = {
             let mut state = self.lock();
@@ -95,13 +101,13 @@ impl Ledger {
             (state.seq, state.known.get(state.seq as usize - 1).cloned())
         };
         let idempotent = intent.idempotent || self.idempotent;
-        let (mut images, mut at) = (None, None);
+        let mut images = None;
         if let Some(known) = known {
             if let Some(answer) = self.replay(&intent, &known, seq, idempotent)? {
                 return Ok(answer);
             }
             // what was there before the first time is what undo has to know
-            (images, at) = (Some(known.sent.before), known.sent.at);
+            images = Some(known.sent.before);
         }
         (self.standing)()?;
         let before = match images {
@@ -115,12 +121,11 @@ impl Ledger {
             input: intent.input,
             idempotent,
             before,
-            at: at.or_else(|| Some(jiff::Timestamp::now())),
             place: intent.place,
             part: self.part,
         };
         self.recorder().commit(&Event::Effect { step: self.step.clone(), effect: sent.clone() })?;
-        let Answer { results, output, error } = send(&sent)?;
+        let Answer { results, output, error } = send(&sent.before)?;
         let event = Event::Effected {
             step: self.step.clone(),
             seq,

@@ -10,6 +10,7 @@ mod k8s;
 mod ledger;
 mod mode;
 mod module;
+mod outlast;
 mod trial;
 mod watching;
 mod web;
@@ -19,10 +20,10 @@ pub use crate::{
     event::Cancel,
 };
 pub use call::{Call, Trouble};
-pub use cmd::{CommandAnswer, CommandInput, end_child};
+pub use cmd::{CommandAnswer, CommandInput, Left, end_child, end_unnoted};
 pub use door::{Door, DoorParts, HostRule};
 pub use error::{EffectError, Sort};
-pub use k8s::{Allowed, ChangeOptions, DrainOptions, DryRun, ExecInput, LogsOf, Readiness, Source};
+pub use k8s::{DryRun, Readiness, Source};
 pub use ledger::{Ledger, Standing};
 pub use mode::Mode;
 pub use module::{Function, Module};

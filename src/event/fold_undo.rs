@@ -284,7 +284,6 @@ mod tests {
                 input: crate::model::Digest::of("x"),
                 idempotent: true,
                 before: vec![],
-                at: None,
                 place: None,
                 part,
             };

@@ -3,7 +3,6 @@
 
 mod diff;
 mod image;
-pub mod kept;
 /// Values at dotted paths.
 pub mod path;
 pub mod readiness;

@@ -29,7 +29,13 @@ const RESERVED: &[&str] = &[
     "LD_*",
     "DYLD_*",
     "PATH",
+    "RUNBOOK_*",
 ];
+
+/// The run that a command belongs to.
+pub(super) const RUN: &str = "RUNBOOK_RUN";
+/// The effect that it is: step and number.
+pub(super) const EFFECT: &str = "RUNBOOK_EFFECT";
 
 /// How far a command may reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +93,14 @@ impl Environment {
         }
         self.0.insert(name.into(), value.into());
         Ok(self)
+    }
+
+    /// Says of which effect of which run it is, so that a child is found whose start was never noted: see [`super::of_effect`].
+    #[must_use]
+    pub fn marked(mut self, run: &str, effect: &str) -> Self {
+        self.0.insert(RUN.into(), run.into());
+        self.0.insert(EFFECT.into(), effect.into());
+        self
     }
 
     /// Names and values, sorted.

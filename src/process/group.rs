@@ -8,6 +8,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde::{Deserialize, Serialize};
 
+use super::environment;
+
 /// A child as it was started; what `resume` needs to find it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
@@ -65,6 +67,25 @@ impl Started {
     }
 }
 
+/// The groups of processes that [`super::Environment::marked`] marked so and that still run. Only those of this user are
+/// seen, and none where the system has no `/proc`.
+pub fn of_effect(run: &str, effect: &str) -> Vec<Started> {
+    let marks = [(environment::RUN, run), (environment::EFFECT, effect)].map(|(name, value)| format!("{name}={value}"));
+    let is_marked = |pid: u32| {
+        let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        marks.iter().all(|mark| variables.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
+    };
+    let mut groups: Vec<u32> = pids()
+        .filter(|pid| is_marked(*pid))
+        .filter_map(stat)
+        .filter(Stat::running)
+        .map(|found| found.group)
+        .collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups.into_iter().map(Started::of).collect()
+}
+
 /// Sends a signal to a whole group; a group that is gone is no error.
 pub(super) fn signal_group(group: u32, signal: Signal) {
     if let Some(group) = pid(group) {
@@ -102,10 +123,12 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 fn members(group: u32) -> impl Iterator<Item = Stat> {
+    pids().filter_map(stat).filter(move |member| member.group == group)
+}
+
+fn pids() -> impl Iterator<Item = u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
-        .filter(move |member| member.group == group)
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 #[cfg(test)]

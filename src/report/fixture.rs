@@ -342,7 +342,6 @@ impl Story {
             input: Digest::of(target),
             idempotent: true,
             before: vec![Before { object: target.into(), image: None }],
-            at: None,
             place: None,
             part: Part::Change,
         };

@@ -1,9 +1,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Stop, start::Crew};
+use super::{
+    Stop,
+    start::{Crew, WRITABLE},
+};
 use crate::{
     effect::{Call, Door, EffectError, Mode, Sort, Standing, Watching},
-    event::{Cancel, Event, Failure, FailureKind, Held, LogError, Recorder, RunState},
+    event::{Cancel, Event, Failure, FailureKind, Held, LockError, LogError, Recorder, RunState},
     model::{Body, GateClass, Identity, Item, Phase, Plan, Step, StepId, Target},
     script::{self, Declared, ScriptError},
 };
@@ -94,7 +97,8 @@ impl Run {
     /// Whether the run still has its place, asked before something is changed by hand.
     pub fn keeps_place(&self) -> Result<(), Stop> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).check().map_err(|error| {
-            let failure = Failure::new(FailureKind::Journal, format!("the run's place was lost: {error}"));
+            let EffectError { message, help, .. } = unplaced(&error);
+            let failure = Failure { help, ..Failure::new(FailureKind::Journal, message) };
             Stop::Failed { failure: Box::new(failure), step: None }
         })
     }
@@ -104,10 +108,7 @@ impl Run {
         let (held, door, cancel) = (self.held.clone(), self.door.clone(), self.cancel.clone());
         let uid = self.identity.as_ref().map(|identity| identity.uid.clone());
         Arc::new(move || {
-            held.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .check()
-                .map_err(|error| EffectError::new(Sort::Lock, format!("the run's place was lost: {error}")))?;
+            held.lock().unwrap_or_else(PoisonError::into_inner).check().map_err(|error| unplaced(&error))?;
             match &uid {
                 Some(uid) => door.same_cluster(uid, &cancel),
                 None => Ok(()),
@@ -199,5 +200,16 @@ impl Run {
         failure.excerpt = error.place.as_ref().and_then(|place| self.declared.excerpt(place));
         failure.help.clone_from(&error.help);
         failure
+    }
+}
+
+/// Why a run may not change anything more: another has its place, or nobody knows whether it is kept.
+fn unplaced(error: &LockError) -> EffectError {
+    match error {
+        LockError::Io { .. } => {
+            let message = format!("the run's place cannot be kept, so nothing more is changed: {error}");
+            EffectError::new(Sort::Journal, message).help(WRITABLE)
+        }
+        _ => EffectError::new(Sort::Lock, format!("the run's place was lost: {error}")),
     }
 }

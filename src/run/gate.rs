@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Stop, executor::Run};
 use crate::{
@@ -8,6 +12,9 @@ use crate::{
         Body, Confidence, Decision, Digest, ExitCode, Fact, Gate, GateCard, GateClass, GateId, Item, Span, Verdict,
     },
 };
+
+/// How long what was true before is waited for at most, while nobody answers what it reads.
+const UNSEEN: Duration = Duration::from_mins(1);
 
 /// How long an approval counts where a gate does not say.
 const EXPIRES: Span = Span::seconds(3600);
@@ -116,10 +123,13 @@ impl Run {
             let done = self.plan.steps().filter(|step| state.stands(&step.id));
             done.map(|step| (step, state.steps[&step.id].verifies.clone())).collect()
         });
+        let begun = Instant::now();
         for (step, results) in done {
             for (n, verify) in step.verifies.iter().enumerate() {
-                let look =
-                    self.look(&Body::Verify(step.id.clone(), n), Some(&step.id), Some(&watching), Instant::now())?;
+                let body = Body::Verify(step.id.clone(), n);
+                // who does not answer is waited for as in the verify's own time, all of them together
+                let until = begun + verify.within.duration().min(UNSEEN);
+                let look = self.see(&body, &step.id, &watching, until)?;
                 facts.push(Fact::Verify {
                     step: step.id.to_string(),
                     text: verify.text.clone(),

@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use super::{Stop, executor::Run, gate::regression};
 use crate::{
-    event::{Event, FailureKind, StepStatus},
+    effect::{self, Left},
+    event::{Event, Failure, FailureKind, StepStatus},
     model::{Body, Doing, Item, Verdict},
 };
 
 impl Run {
     /// Repeats what can be repeated without changing anything; says what is skipped, done again and asked.
     pub fn repeat(&mut self) -> Result<(), Stop> {
+        self.end_children()?;
         let journaled = self.with_state(|state| state.plan.clone());
         self.declare_bound()?;
         if let Some((_, digest)) = journaled {
@@ -30,7 +32,6 @@ impl Run {
         }
         let event = self.what_next();
         self.append(&event)?;
-        self.end_children()?;
         self.recorder().absorb()?;
         for (index, assumption) in self.plan.assumptions.iter().enumerate().filter(|(_, a)| a.probe) {
             let look = self.look(&Body::Assumption(index), None, None, Instant::now())?;
@@ -69,15 +70,10 @@ impl Run {
 
     /// A child that outlived its process still changes things: it is ended before anything is looked at.
     fn end_children(&self) -> Result<(), Stop> {
-        let children = self.with_state(|state| state.children.clone());
-        for (pid, (started, boot, command)) in children {
-            let ended = crate::effect::end_child(pid, started, boot);
-            let text = if ended { "it was still running and was ended" } else { "it was gone" };
-            self.append(&Event::Noted {
-                text: format!("`{}` (process {pid}) was left by the process before: {text}", command.join(" ")),
-                step: None,
-                via: "resume".into(),
-            })?;
+        let state = self.state();
+        for (pid, (started, boot, command)) in state.children {
+            let left = effect::end_child(pid, started, boot);
+            self.was_left(pid, &command.join(" "), left)?;
             self.append(&Event::ChildEnded {
                 pid,
                 status: -1,
@@ -85,6 +81,32 @@ impl Run {
                 stderr: "its end was not seen".into(),
             })?;
         }
+        // one whose process ended between starting it and noting that is known by the effect that has no answer
+        let Some(run) = &state.run else { return Ok(()) };
+        for (step, known) in &state.steps {
+            let sent = known.effects.iter().filter(|effect| effect.results.is_none()).map(|effect| &effect.sent);
+            for sent in sent.filter(|sent| sent.native == "cmd::run") {
+                for (pid, left) in effect::end_unnoted(run, step, sent.seq) {
+                    self.was_left(pid, &sent.targets.join(" "), left)?;
+                }
+            }
+        }
         Ok(())
+    }
+
+    fn was_left(&self, pid: u32, command: &str, left: Left) -> Result<(), Stop> {
+        let what = match left {
+            Left::Gone => "it was gone",
+            Left::Ended => "it was still running and was ended",
+            Left::Remains => "it is still running and does not end",
+        };
+        let text = format!("`{command}` (process {pid}) was left by the process before: {what}");
+        self.append(&Event::Noted { text: text.clone(), step: None, via: "resume".into() })?;
+        if left != Left::Remains {
+            return Ok(());
+        }
+        let mut failure = Failure::new(FailureKind::Unknown, text);
+        failure.help.push(format!("look at it with `ps -o stat,wchan -p {pid}`, and resume once it is gone"));
+        Err(Stop::Failed { failure: Box::new(failure), step: None })
     }
 }

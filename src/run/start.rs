@@ -366,7 +366,7 @@ fn unwritable(error: &StoreError) -> Box<Ended> {
 }
 
 fn unjournaled(error: &LogError) -> Box<Ended> {
-    Box::new(Ended::new(ExitCode::Internal, error.to_string()))
+    Box::new(Ended::new(ExitCode::Internal, format!("{error}; nothing is changed")).help(WRITABLE))
 }
 
 fn name(state: &RunState) -> String {

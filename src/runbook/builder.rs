@@ -119,6 +119,7 @@ pub struct Builder {
     account: Option<String>,
     host: Option<String>,
     modules: Vec<Module>,
+    scrubber: Scrubber,
 }
 
 impl Builder {
@@ -129,7 +130,15 @@ impl Builder {
         self
     }
 
-    /// Keeps runs elsewhere than in files; [`Builder::store`] still says where the rest goes.
+    /// Guards secrets with this scrubber, which [`Builder::runs_in`] shares: what runs read, their store does not write.
+    #[must_use]
+    pub fn scrubber(mut self, scrubber: Scrubber) -> Self {
+        self.scrubber = scrubber;
+        self
+    }
+
+    /// Keeps runs elsewhere than in files; [`Builder::store`] still says where the rest goes. A store of one's own replaces
+    /// known secrets in what it writes by [`Builder::scrubber`].
     #[must_use]
     pub fn runs_in(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
@@ -210,7 +219,7 @@ impl Builder {
                 Error::new(ErrorKind::Usage, "no state folder was named").hint("Runbook::builder().store(folder)")
             );
         };
-        let scrubber = Scrubber::new();
+        let scrubber = self.scrubber;
         let files = Arc::new(FileStore::new(&state, scrubber.clone()));
         let inner = Inner {
             store: self.store.unwrap_or_else(|| files.clone()),

@@ -16,7 +16,6 @@ mod bad_state;
 mod failures;
 mod gates;
 mod locks;
-mod natives;
 mod notes;
 mod readme;
 mod secrets;

@@ -11,7 +11,7 @@ use std::{
 use runbook::{
     effect::Module,
     event::{Gates, Store},
-    journal::{FileLock, FileStore},
+    journal::{Disk, FileLock, FileStore},
     model::{Decision, GateCard, GateClass},
     redact::Scrubber,
     runbook::{Error, Runbook},
@@ -21,14 +21,15 @@ use serde_json::{Value, json};
 use crate::{
     journal,
     kill::{Kill, KillDisk, VARIABLE},
+    play::Play,
 };
 
 /// The folder that a child works in.
 const FOLDER: &str = "RUNBOOK_TEST_FOLDER";
 /// What a child is asked to do.
 const TASK: &str = "RUNBOOK_TEST_TASK";
-/// The playbook that it starts.
-const PLAYBOOK: &str = "RUNBOOK_TEST_PLAYBOOK";
+/// What it plays, as JSON.
+const PLAY: &str = "RUNBOOK_TEST_PLAY";
 
 /// A process that is about to be started.
 pub struct Child(Command);
@@ -41,9 +42,14 @@ impl Child {
         Self(command)
     }
 
-    pub fn playing(mut self, playbook: &Path) -> Self {
-        self.0.env(PLAYBOOK, playbook);
+    pub fn playing(mut self, play: &Play) -> Self {
+        self.0.env(PLAY, serde_json::to_string(play).unwrap());
         self
+    }
+
+    /// Starts it, and leaves it to the caller.
+    pub fn begins(mut self) -> std::process::Child {
+        self.0.spawn().unwrap()
     }
 
     /// Starts it and waits for its end.
@@ -68,16 +74,23 @@ pub fn work() {
     std::fs::write(folder.join("ended.json"), words.to_string()).unwrap();
 }
 
+fn play() -> Play {
+    serde_json::from_str(&std::env::var(PLAY).unwrap()).unwrap()
+}
+
 fn start(folder: &Path) -> Result<Value, Error> {
-    let playbook = std::env::var(PLAYBOOK).unwrap();
-    let run = runbook(folder).load(playbook)?.run("staging").start()?;
-    Ok(words(&run.wait()))
+    let play = play();
+    let mut order = runbook(folder, &play).load(&play.playbook)?.run("staging");
+    for (name, value) in play.params {
+        order = order.param(&name, value);
+    }
+    Ok(words(&order.start()?.wait()))
 }
 
 fn resume(folder: &Path) -> Result<Value, Error> {
     let runs = store(folder).runs().unwrap();
     let (run, _) = runs.into_iter().find(|(_, state)| state.as_ref().is_ok_and(|state| state.lines > 0)).unwrap();
-    let run = runbook(folder).resume(run.as_str())?.start()?;
+    let run = runbook(folder, &play()).resume(run.as_str())?.start()?;
     Ok(words(&run.wait()))
 }
 
@@ -91,17 +104,27 @@ pub fn store(folder: &Path) -> FileStore {
 }
 
 /// A program over this folder, as each child is one.
-pub fn runbook(folder: &Path) -> Runbook {
-    let disk = Arc::new(KillDisk::from_env());
-    let state = folder.join("state");
-    Runbook::builder()
+pub fn runbook(folder: &Path, play: &Play) -> Runbook {
+    on_disk(folder, play, Arc::new(KillDisk::from_env()))
+}
+
+/// The same, on another disk.
+pub fn on_disk(folder: &Path, play: &Play, disk: Arc<dyn Disk>) -> Runbook {
+    let (state, scrubber) = (folder.join("state"), Scrubber::new());
+    let mut builder = Runbook::builder()
         .store(&state)
-        .runs_in(Arc::new(store(folder).on_disk(disk.clone())))
+        .scrubber(scrubber.clone())
+        .runs_in(Arc::new(FileStore::new(&state, scrubber).on_disk(disk.clone())))
         .lock(Arc::new(FileLock::new(state).on_disk(disk)))
         .gates(GateClass::Any, Everyone)
-        .module(tally(&folder.join("tally")))
-        .build()
-        .unwrap()
+        .module(tally(&folder.join("tally")));
+    if let Some(path) = &play.path {
+        builder = builder.environment([("PATH".into(), path.clone()), ("HOME".into(), folder.into())]);
+    }
+    if let Some(kubeconfig) = &play.kubeconfig {
+        builder = builder.kubeconfig(kubeconfig);
+    }
+    builder.build().unwrap()
 }
 
 /// A native that may not be sent twice: what it does is seen in a file, a word per line.

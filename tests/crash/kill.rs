@@ -1,4 +1,5 @@
-//! A disk that ends its own process with SIGKILL before or after the n-th line of a journal.
+//! A disk that ends its own process with SIGKILL before or after the n-th line of a journal, or before the n-th thing of any
+//! sort that is written.
 
 use std::{
     fs::File,
@@ -9,13 +10,15 @@ use std::{
 
 use runbook::journal::{Disk, OsDisk};
 
-/// Where the process ends; in the environment of a child as `before:7`, `within:7` or `after:7`.
+/// Where the process ends; in the environment of a child as `before:7`, `within:7`, `after:7` or `at:7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kill {
     Before(u64),
     /// With the first half of the line written.
     Within(u64),
     After(u64),
+    /// Before the n-th folder, file, line, sync, new name or removal.
+    At(u64),
 }
 
 /// The variable that a child reads it from.
@@ -30,6 +33,7 @@ impl Kill {
             "before" => Some(Self::Before(n)),
             "within" => Some(Self::Within(n)),
             "after" => Some(Self::After(n)),
+            "at" => Some(Self::At(n)),
             _ => None,
         }
     }
@@ -39,27 +43,35 @@ impl Kill {
             Self::Before(n) => format!("before:{n}"),
             Self::Within(n) => format!("within:{n}"),
             Self::After(n) => format!("after:{n}"),
+            Self::At(n) => format!("at:{n}"),
         }
     }
 
-    /// How many whole lines a process leaves that began a journal and was killed here.
-    pub fn leaves(self) -> u64 {
+    /// How many whole lines a process leaves that began a journal and was killed here, where that is known.
+    pub fn leaves(self) -> Option<u64> {
         match self {
-            Self::Before(n) | Self::Within(n) => n - 1,
-            Self::After(n) => n,
+            Self::Before(n) | Self::Within(n) => Some(n - 1),
+            Self::After(n) => Some(n),
+            Self::At(_) => None,
         }
     }
 }
 
-/// Counts the lines that this process writes.
+/// Counts the lines, and all else, that this process writes.
 pub struct KillDisk {
     at: Option<Kill>,
     lines: AtomicU64,
+    all: AtomicU64,
 }
 
 impl KillDisk {
     pub fn from_env() -> Self {
-        Self { at: Kill::from_env(), lines: AtomicU64::new(0) }
+        Self { at: Kill::from_env(), lines: AtomicU64::new(0), all: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> &OsDisk {
+        self.here(Kill::At(self.all.fetch_add(1, Ordering::SeqCst) + 1));
+        &OsDisk
     }
 
     fn here(&self, kill: Kill) {
@@ -75,14 +87,15 @@ impl KillDisk {
 
 impl Disk for KillDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        OsDisk.create_dir(path)
+        self.next().create_dir(path)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        OsDisk.write(path, bytes)
+        self.next().write(path, bytes)
     }
 
     fn append(&self, journal: &mut File, line: &[u8]) -> io::Result<()> {
+        self.next();
         let n = self.lines.fetch_add(1, Ordering::SeqCst) + 1;
         self.here(Kill::Before(n));
         if self.at == Some(Kill::Within(n)) {
@@ -95,22 +108,22 @@ impl Disk for KillDisk {
     }
 
     fn truncate(&self, journal: &File, length: u64) -> io::Result<()> {
-        OsDisk.truncate(journal, length)
+        self.next().truncate(journal, length)
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        OsDisk.sync(file)
+        self.next().sync(file)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        OsDisk.sync_dir(path)
+        self.next().sync_dir(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsDisk.rename(from, to)
+        self.next().rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        OsDisk.remove(path)
+        self.next().remove(path)
     }
 }

@@ -4,10 +4,29 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
 
+#[path = "../support/apiserver/mod.rs"]
+#[allow(unused_imports, reason = "each test binary uses its own part of this")]
+mod apiserver;
+
+#[path = "../support/program/mod.rs"]
+#[allow(unused_imports, reason = "each test binary uses its own part of this")]
+mod program;
+
+#[path = "../support/badserver.rs"]
+mod badserver;
+
+mod bytes;
 mod child;
+mod children;
+mod cluster;
+mod commands;
+mod disks;
 mod journal;
 mod kill;
+mod matrix;
+mod play;
 mod playbooks;
+mod servers;
 mod story;
 mod world;
 

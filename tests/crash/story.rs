@@ -2,21 +2,27 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::ExitStatus,
-    sync::atomic::{AtomicUsize, Ordering},
+    path::Path,
+    process::{Child as Process, ExitStatus},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use runbook::{
     event::{Event, Line, RunState, Store},
+    journal::Disk,
     model::{RunId, StepId},
+    run::Ended,
     runbook::Runbook,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    child::{Child, runbook, store},
+    child::{Child, on_disk, runbook, store},
     kill::Kill,
+    play::Play,
 };
 
 /// How many children work at once: they wait most of the time.
@@ -25,16 +31,21 @@ const AT_ONCE: usize = 12;
 /// A folder that one run is played in, by one process after the other.
 pub struct Desk {
     folder: tempfile::TempDir,
-    playbook: PathBuf,
+    play: Play,
 }
 
 impl Desk {
-    pub fn new(playbook: &Path) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), playbook: playbook.to_owned() }
+    pub fn new(play: Play) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), play }
     }
 
     pub fn start(&self, kill: Option<Kill>) -> ExitStatus {
-        Child::new("start", self.folder.path()).playing(&self.playbook).ends(kill)
+        Child::new("start", self.folder.path()).playing(&self.play).ends(kill)
+    }
+
+    /// Starts it and goes away.
+    pub fn begin(&self) -> Process {
+        Child::new("start", self.folder.path()).playing(&self.play).begins()
     }
 
     /// Goes on; a run without any line cannot, and is started anew.
@@ -42,7 +53,37 @@ impl Desk {
         if self.run().is_none() {
             return self.start(kill);
         }
-        Child::new("resume", self.folder.path()).ends(kill)
+        Child::new("resume", self.folder.path()).playing(&self.play).ends(kill)
+    }
+
+    /// Reaches its API server through this one.
+    #[must_use]
+    pub fn through(mut self, url: &str) -> Self {
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config",
+            "clusters": [{ "name": "c", "cluster": { "server": url } }],
+            "users": [{ "name": "u", "user": { "token": "a-token-of-tests" } }],
+            "contexts": [{ "name": "staging", "context": { "cluster": "c", "user": "u" } }],
+        });
+        let path = self.folder.path().join("kubeconfig");
+        std::fs::write(&path, config.to_string()).unwrap();
+        self.play.kubeconfig = Some(path);
+        self
+    }
+
+    /// Starts it in this process, and waits for its end.
+    pub fn start_here(&self, disk: Arc<dyn Disk>) -> Arc<Ended> {
+        let mut order = on_disk(self.folder(), &self.play, disk).load(&self.play.playbook).unwrap().run("staging");
+        for (name, value) in &self.play.params {
+            order = order.param(name, value.clone());
+        }
+        order.start().unwrap().wait()
+    }
+
+    /// Goes on in this process; a run without any line is started anew.
+    pub fn go_on_here(&self, disk: Arc<dyn Disk>) -> Arc<Ended> {
+        let Some(run) = self.run() else { return self.start_here(disk) };
+        on_disk(self.folder(), &self.play, disk).resume(run.as_str()).unwrap().start().unwrap().wait()
     }
 
     /// The one run that has begun.
@@ -77,17 +118,21 @@ impl Desk {
 
     /// A program that works in this process.
     pub fn runbook(&self) -> Runbook {
-        runbook(self.folder.path())
+        runbook(self.folder.path(), &self.play)
     }
 
-    pub fn state_folder(&self) -> PathBuf {
-        self.folder.path().join("state")
+    pub fn play(&self) -> &Play {
+        &self.play
     }
 
-    /// What `tally::append` did.
-    pub fn tally(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("tally")).unwrap_or_default();
-        text.lines().map(Into::into).collect()
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What was done that may not be done twice: a word each.
+    pub fn words(&self) -> Vec<String> {
+        let files = ["tally", "added"].map(|name| std::fs::read_to_string(self.folder.path().join(name)));
+        files.map(Result::unwrap_or_default).concat().lines().map(Into::into).collect()
     }
 }
 
@@ -116,10 +161,10 @@ pub fn duplicates(lines: &[Line]) -> usize {
     count
 }
 
-/// The effect that was sent last and has no answer.
-pub fn unanswered(lines: &[Line]) -> bool {
-    let effects = lines.iter().filter(|line| line.kind == "effect" || line.kind == "effected");
-    effects.max_by_key(|line| line.n).is_some_and(|line| line.kind == "effect")
+/// Whether the effect that was sent last has no answer and may not be sent again.
+pub fn uncertain(lines: &[Line]) -> bool {
+    let last = lines.iter().rev().find_map(|line| line.event.as_ref().filter(|_| line.kind.starts_with("effect")));
+    matches!(last, Some(Event::Effect { effect, .. }) if !effect.idempotent)
 }
 
 /// What a test counted.
@@ -129,7 +174,17 @@ pub struct Counts {
     pub resumes: AtomicUsize,
     pub duplicates: AtomicUsize,
     pub lost: AtomicUsize,
+    pub uncertain: AtomicUsize,
 }
+
+/// What all tests of this binary counted.
+static ALL: Counts = Counts {
+    kills: AtomicUsize::new(0),
+    resumes: AtomicUsize::new(0),
+    duplicates: AtomicUsize::new(0),
+    lost: AtomicUsize::new(0),
+    uncertain: AtomicUsize::new(0),
+};
 
 impl Counts {
     pub fn count(&self, left: &[Line], all: &[Line]) {
@@ -139,11 +194,36 @@ impl Counts {
 
     /// Says what was counted, after all of it was done.
     pub fn say(&self, what: &str) {
+        println!("{what}: {self}");
         let of = |count: &AtomicUsize| count.load(Ordering::SeqCst);
-        let (kills, resumes) = (of(&self.kills), of(&self.resumes));
-        let (duplicates, lost) = (of(&self.duplicates), of(&self.lost));
-        println!("{what}: kills {kills}, resumes {resumes}, duplicates {duplicates}, lost {lost}");
-        assert_eq!((duplicates, lost), (0, 0), "{what}");
+        let pairs = [
+            (&ALL.kills, &self.kills),
+            (&ALL.resumes, &self.resumes),
+            (&ALL.duplicates, &self.duplicates),
+            (&ALL.lost, &self.lost),
+            (&ALL.uncertain, &self.uncertain),
+        ];
+        for (all, here) in pairs {
+            all.fetch_add(of(here), Ordering::SeqCst);
+        }
+        println!("all so far: {ALL}");
+        assert_eq!((of(&self.duplicates), of(&self.lost)), (0, 0), "{what}");
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+        let Self { kills, resumes, duplicates, lost, uncertain } = self;
+        write!(
+            f,
+            "kills {}, resumes {}, duplicates {}, lost {}, uncertain (exit 40) {}",
+            of(kills),
+            of(resumes),
+            of(duplicates),
+            of(lost),
+            of(uncertain)
+        )
     }
 }
 

@@ -1,6 +1,8 @@
-//! What a sandbox holds once a run is over.
+//! What there is once a run is over: in a sandbox, in a namespace of a real API server, in a folder.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use reqwest::Method;
 
 use runbook::{
     cluster::{Cluster, Patience, Selector},
@@ -8,11 +10,13 @@ use runbook::{
 };
 use serde_json::{Value, json};
 
+use crate::apiserver;
+
 /// What each object asks for: no uids, times, versions, and nothing that controllers report.
 pub type World = BTreeMap<String, Value>;
 
 /// The world of the one sandbox in this state folder.
-pub fn read(state: &Path) -> World {
+pub fn of_sandbox(state: &Path) -> World {
     let folder = std::fs::read_dir(state.join("sandbox")).unwrap().next().unwrap().unwrap().path();
     let sandbox = Sandbox::open(folder.join("state.redb"), Options::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -34,6 +38,61 @@ pub fn read(state: &Path) -> World {
         }
     }
     world
+}
+
+/// What a namespace of a real API server holds that runs make; its name is not said, so that two can be compared.
+pub fn of_namespace(cluster: &apiserver::Cluster, ns: &str) -> World {
+    let mut world = World::new();
+    for path in ["/api/v1", "/apis/apps/v1"] {
+        let plurals = if path == "/api/v1" { &["configmaps", "services", "secrets"][..] } else { &["deployments"] };
+        for plural in plurals {
+            let list = format!("{path}/namespaces/{ns}/{plural}");
+            let (status, answer) = cluster.client().send(Method::GET, &list, "application/json", vec![]);
+            assert_eq!(status, 200, "{answer}");
+            for object in answer["items"].as_array().unwrap() {
+                let name = object["metadata"]["name"].as_str().unwrap();
+                // the certificate that the API server itself gives to each namespace
+                if name == "kube-root-ca.crt" {
+                    continue;
+                }
+                let mut kept = nameless(essence(object), ns);
+                kept["generation"] = object["metadata"]["generation"].clone();
+                world.insert(format!("{plural}/{name}"), kept);
+            }
+        }
+    }
+    world
+}
+
+/// What the files of a folder hold, its state left out.
+pub fn of_files(folder: &Path) -> World {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.is_file() && path.file_name().is_none_or(|name| name != "ended.json"))
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).unwrap().into())
+        })
+        .collect()
+}
+
+/// A value that does not say in which namespace, when and under which uid something was made.
+pub fn nameless(mut value: Value, ns: &str) -> Value {
+    strip(&mut value);
+    serde_json::from_str(&value.to_string().replace(ns, "<namespace>")).unwrap()
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for key in ["uid", "resourceVersion", "creationTimestamp", "clusterIP", "clusterIPs"] {
+                map.remove(key);
+            }
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
 }
 
 /// What differs between two worlds: the object, here, there.

@@ -1,5 +1,5 @@
-//! An API server on loopback that misbehaves as it is told: plain HTTP in front of a sandbox of its own, so that all it
-//! is not told about works.
+//! An API server on loopback that misbehaves as it is told: plain HTTP in front of a sandbox of its own, or of another
+//! server, so that all it is not told about works.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
@@ -12,8 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use http::{Request, Response, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -27,7 +28,7 @@ use tower::ServiceExt as _;
 use crate::program::{RUNTIME, World, object};
 
 /// What the server does instead of answering.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Does {
     /// Answers with this code and a `Status` of this reason and message.
     Refuses(u16, &'static str, &'static str),
@@ -39,21 +40,39 @@ pub enum Does {
     HangsUp,
     /// Does what is asked, and hangs up instead of answering.
     ActsAndHangsUp,
+    /// Does what is asked, and hangs up after so many bytes of the answer.
+    Cuts(usize),
+    /// Does what is asked, after so long.
+    Late(Duration),
+    /// Does what is asked twice, and gives the second answer.
+    Twice,
+    /// Calls this, and does what is asked.
+    First(Arc<dyn Fn() + Send + Sync>),
+    /// Does what is asked, and calls this before it hangs up.
+    Last(Arc<dyn Fn() + Send + Sync>),
 }
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// What a rule is about: a method, a part of the path, and how often it still counts.
+/// What a rule is about: a method, a part of the path, how many such requests it lets pass, and how often it still counts.
 struct Rule {
+    pass: usize,
     method: &'static str,
     part: String,
     left: u32,
     does: Does,
 }
 
+/// What does the work.
+#[derive(Clone)]
+enum Behind {
+    Sandbox(Sandbox),
+    Server(String, reqwest::Client),
+}
+
 #[derive(Clone)]
 struct Front {
-    sandbox: Sandbox,
+    behind: Behind,
     rules: Arc<Mutex<Vec<Rule>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -70,8 +89,16 @@ impl BadServer {
     pub fn start() -> Self {
         let timing = Timing { shortest: Duration::from_millis(1), longest: Duration::from_millis(5) };
         let options = Options { timing, runtime: Some(RUNTIME.handle().clone()), ..Options::default() };
-        let front =
-            Front { sandbox: Sandbox::in_memory(options).unwrap(), rules: Arc::default(), asked: Arc::default() };
+        Self::of(Behind::Sandbox(Sandbox::in_memory(options).unwrap()))
+    }
+
+    /// A server in front of another one, which is asked through this client.
+    pub fn before(url: &str, http: &reqwest::Client) -> Self {
+        Self::of(Behind::Server(url.into(), http.clone()))
+    }
+
+    fn of(behind: Behind) -> Self {
+        let front = Front { behind, rules: Arc::default(), asked: Arc::default() };
         let listener = RUNTIME.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let task = RUNTIME.spawn(accept(listener, front.clone()));
@@ -85,7 +112,13 @@ impl BadServer {
 
     /// The same for the next `times` of them.
     pub fn next(&self, times: u32, method: &'static str, part: &str, does: Does) -> &Self {
-        self.front.rules.lock().unwrap().push(Rule { method, part: part.into(), left: times, does });
+        self.front.rules.lock().unwrap().push(Rule { pass: 0, method, part: part.into(), left: times, does });
+        self
+    }
+
+    /// Treats the n-th request of this method (any where it is empty) so, from 0.
+    pub fn nth(&self, n: usize, method: &'static str, does: Does) -> &Self {
+        self.front.rules.lock().unwrap().push(Rule { pass: n, method, part: String::new(), left: 1, does });
         self
     }
 
@@ -106,7 +139,10 @@ impl BadServer {
 
     /// What it holds below this path.
     pub fn object(&self, path: &str) -> Option<Value> {
-        object(&self.front.sandbox, path)
+        match &self.front.behind {
+            Behind::Sandbox(sandbox) => object(sandbox, path),
+            Behind::Server(..) => panic!("ask the other server"),
+        }
     }
 
     pub fn url(&self) -> String {
@@ -170,21 +206,36 @@ impl Front {
     async fn answer<B>(self, request: Request<B>) -> io::Result<Response<Body>>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<tower::BoxError>,
+        B::Error: std::fmt::Debug,
     {
+        let (head, body) = request.into_parts();
+        // a client that is killed while it sends has asked nothing
+        let Ok(body) = body.collect().await else { return Err(io::ErrorKind::ConnectionReset.into()) };
+        self.answer_whole(Request::from_parts(head, body.to_bytes())).await
+    }
+
+    async fn answer_whole(self, request: Request<Bytes>) -> io::Result<Response<Body>> {
         let asked = format!("{} {}", request.method(), request.uri());
         let does = {
             let mut rules = self.rules.lock().unwrap();
             let method = request.method().as_str();
-            let rule = rules
-                .iter_mut()
-                .find(|rule| rule.left > 0 && [method, ""].contains(&rule.method) && asked.contains(&rule.part));
+            let mut rule = None;
+            for known in rules.iter_mut().filter(|rule| rule.left > 0) {
+                if rule.is_some() || ![method, ""].contains(&known.method) || !asked.contains(&known.part) {
+                    continue;
+                }
+                if known.pass > 0 {
+                    known.pass -= 1;
+                } else {
+                    rule = Some(known);
+                }
+            }
+            self.asked.lock().unwrap().push(asked);
             rule.map(|rule| {
                 rule.left = rule.left.saturating_sub(u32::from(rule.left != u32::MAX));
                 rule.does.clone()
             })
         };
-        self.asked.lock().unwrap().push(asked);
         match does {
             None => self.well(request).await,
             Some(Does::Refuses(code, reason, message)) => {
@@ -201,17 +252,79 @@ impl Front {
                 self.well(request).await?;
                 Err(io::ErrorKind::ConnectionReset.into())
             }
+            Some(Does::Cuts(bytes)) => Ok(cut(self.well(request).await?, bytes)),
+            Some(Does::Late(by)) => {
+                tokio::time::sleep(by).await;
+                self.well(request).await
+            }
+            Some(Does::Twice) => {
+                drop(self.well(request.clone()).await?);
+                self.well(request).await
+            }
+            Some(Does::First(call)) => {
+                call();
+                self.well(request).await
+            }
+            Some(Does::Last(call)) => {
+                self.well(request).await?;
+                call();
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
         }
     }
 
-    async fn well<B>(&self, request: Request<B>) -> io::Result<Response<Body>>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<tower::BoxError>,
-    {
-        let Ok(answer) = self.sandbox.service().oneshot(request).await;
-        Ok(answer.map(|body| body.map_err(|never| match never {}).boxed_unsync()))
+    async fn well(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
+        let (url, http) = match &self.behind {
+            Behind::Sandbox(sandbox) => {
+                let Ok(answer) = sandbox.service().oneshot(request.map(Full::new)).await;
+                return Ok(answer.map(|body| body.map_err(|never| match never {}).boxed_unsync()));
+            }
+            Behind::Server(url, http) => (url, http),
+        };
+        let (head, body) = request.into_parts();
+        let mut asked = http.request(head.method, format!("{url}{}", head.uri)).body(body);
+        for name in [header::ACCEPT, header::CONTENT_TYPE] {
+            if let Some(value) = head.headers.get(&name) {
+                asked = asked.header(name, value);
+            }
+        }
+        let answer = asked.send().await.map_err(io::Error::other)?;
+        let mut response = Response::builder().status(answer.status());
+        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::DATE] {
+            if let Some(value) = answer.headers().get(&name) {
+                response = response.header(name, value);
+            }
+        }
+        let parts = futures::stream::unfold(answer, |mut answer| async move {
+            let part = answer.chunk().await.transpose()?;
+            Some((part.map(Frame::data).map_err(io::Error::other), answer))
+        });
+        Ok(response.body(StreamBody::new(parts).boxed_unsync()).unwrap())
     }
+}
+
+/// The beginning of an answer, and then nothing more.
+fn cut(answer: Response<Body>, bytes: usize) -> Response<Body> {
+    let (head, body) = answer.into_parts();
+    let parts = futures::stream::unfold((body, bytes, false), |(mut body, left, over)| async move {
+        if over {
+            return None;
+        }
+        let reset = || Some((Err(io::ErrorKind::ConnectionReset.into()), (Body::default(), 0, true)));
+        if left == 0 {
+            return reset();
+        }
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                let part = data.slice(..left.min(data.len()));
+                let left = left - part.len();
+                Some((Ok(Frame::data(part)), (body, left, false)))
+            }
+            _ => reset(),
+        }
+    });
+    Response::from_parts(head, StreamBody::new(parts).boxed_unsync())
 }
 
 fn whole(code: u16, kind: &str, text: impl Into<Bytes>) -> Response<Body> {

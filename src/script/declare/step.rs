@@ -297,15 +297,16 @@ fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynami
 
 /// What this step's change returned.
 fn output(context: NativeCallContext) -> Result<Dynamic, Box<EvalAltResult>> {
-    let error = |message: &str| ScriptError::new(ErrorKind::Mode, message).at(here(&context));
+    let error = |kind, message: &str| ScriptError::new(kind, message).at(here(&context));
     let Some(call) = call::current(&context) else {
-        return Err(error("`output()` is known only inside a step's closures")
+        return Err(error(ErrorKind::Mode, "`output()` is known only inside a step's closures")
             .help("write `.verify(\"…\", || output() == …)`, or `let s = step(…)` and later `s.output`")
             .raise());
     };
     match &call.output {
         Some(value) => Ok(observe::to_dynamic(value.clone(), "output()")),
-        None => Err(error("there is no output yet: this step's change has not run").raise()),
+        // a verify is looked at before the change as well: not yet, and no mistake
+        None => Err(error(ErrorKind::Native, "there is no output yet: this step's change has not run").raise()),
     }
 }
 

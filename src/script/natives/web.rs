@@ -7,10 +7,7 @@ use super::{
     Out, entry,
     world::{World, raise},
 };
-use crate::{
-    effect::{HttpReply, Mode},
-    script::observe::Obj,
-};
+use crate::{effect::Mode, script::observe::Obj};
 
 pub(super) fn module() -> Module {
     let mut module = Module::new();
@@ -41,16 +38,11 @@ fn get(context: &NativeCallContext, url: &Dynamic, options: Option<&Map>) -> Out
         }
     }
     let reply = world.call.http_get(&url, &headers).map_err(|error| raise(&world.place, error))?;
-    Ok(answer(reply, format!("GET {url}")))
-}
-
-/// What was answered, as a script sees it.
-pub(super) fn answer(reply: HttpReply, label: String) -> Dynamic {
     let answer = json!({
         "status": reply.status,
         "headers": reply.headers,
         "json": serde_json::from_str::<serde_json::Value>(&reply.body).ok(),
         "body": reply.body,
     });
-    Dynamic::from(Obj::new(answer, label))
+    Ok(Dynamic::from(Obj::new(answer, format!("GET {url}"))))
 }

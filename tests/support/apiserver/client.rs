@@ -54,6 +54,11 @@ impl Client {
         Self { url: fs::read_to_string(dir.join("url")).unwrap(), http, served: Arc::default() }
     }
 
+    /// What its requests are made with.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     pub fn url(&self) -> &str {
         &self.url
     }
