@@ -75,12 +75,8 @@ pub fn of_effect(run: &str, effect: &str) -> Vec<Started> {
         let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         marks.iter().all(|mark| variables.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
     };
-    let mut groups: Vec<u32> = pids()
-        .filter(|pid| is_marked(*pid))
-        .filter_map(stat)
-        .filter(Stat::running)
-        .map(|found| found.group)
-        .collect();
+    let mut groups: Vec<u32> =
+        pids().filter(|pid| is_marked(*pid)).filter_map(stat).filter(Stat::running).map(|found| found.group).collect();
     groups.sort_unstable();
     groups.dedup();
     groups.into_iter().map(Started::of).collect()
