@@ -22,7 +22,7 @@ pub use crate::run::Ended;
 use builder::Inner;
 
 use crate::{
-    event::{Closed, Event, Life, Line, Message, Recorder, RunState, Said, StepStatus},
+    event::{Closed, Event, Life, Line, LockError, Message, Recorder, RunState, Said, StepStatus},
     incident,
     model::{ExitCode, RunId, StepId},
 };
@@ -146,10 +146,20 @@ impl Runbook {
             self.inner.store.discard(&run)?;
             return free(&run).map(|()| vec![]);
         }
+        let given_up = self.gives_up_elsewhere(&run, &opened.state);
         if opened.state.is_closed() {
+            // what could not be reached when it was given up is given up now
+            if opened.state.life == Life::Closed(Closed::Abandoned) && given_up.is_ok_and(|given_up| given_up) {
+                return Ok(vec![]);
+            }
             return Err(
                 Error::new(ErrorKind::Usage, format!("run {run} is closed")).hint(format!("runbook show {run}"))
             );
+        }
+        if let Err(LockError::Held { holder, .. }) = &given_up {
+            let message = format!("run {run} is being run by another process ({})", holder.place());
+            return Err(Error::new(ErrorKind::Locked, message)
+                .hint("end it where it runs; if its process is gone, try again in a few seconds"));
         }
         let left: Vec<StepId> = opened
             .state
@@ -170,7 +180,22 @@ impl Runbook {
             .and_then(|_| recorder.record(&closed))
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         free(&run)?;
-        Ok(left)
+        given_up.map(|_| left).map_err(|error| {
+            let message = format!(
+                "run {run} is given up; its place on the cluster is not, so runs of other machines are still refused: {error}"
+            );
+            Error::new(ErrorKind::Internal, message)
+                .hint(format!("once the cluster answers: runbook abandon {run} --reason \"…\""))
+        })
+    }
+
+    /// Gives up a run's place on its cluster; false where it has none there.
+    fn gives_up_elsewhere(&self, run: &RunId, state: &RunState) -> Result<bool, LockError> {
+        let refused = |error: Error| LockError::Refused { message: error.to_string(), help: error.hints().to_vec() };
+        match Playbook::lock_of(&self.inner, state).map_err(refused)? {
+            Some(lock) => lock.free(run).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// All runs, the latest first; one that cannot be read is there with its error.

@@ -19,7 +19,7 @@ use crate::model::{Digest, Finding, GateClass, Span};
 /// The file's name.
 const NAME: &str = "runbook.toml";
 
-const CONTEXT: [&str; 16] = [
+const CONTEXT: [&str; 17] = [
     "kube-context",
     "kubeconfig",
     "tier",
@@ -31,6 +31,7 @@ const CONTEXT: [&str; 16] = [
     "window",
     "hosts",
     "sandbox",
+    "store",
     "env",
     "talosconfig",
     "params",
@@ -82,6 +83,8 @@ pub struct Context {
     pub hosts: Vec<String>,
     /// Whether it is the embedded sandbox: no real cluster is touched.
     pub sandbox: bool,
+    /// Where its place, its evidence and the heads of its journals are kept, as said; see [`Context::store`].
+    pub store: Option<StoreIn>,
     /// Names of environment variables that its commands get.
     pub env: Vec<String>,
     /// The talosconfig.
@@ -92,6 +95,16 @@ pub struct Context {
     pub git: Option<GitPlace>,
     /// What it is instead of a cluster, e.g. `project = "…"`.
     pub target: BTreeMap<String, String>,
+}
+
+/// Where runs of a context know each other by: its place, its evidence, the heads of their journals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreIn {
+    /// The state folder: runs of this machine.
+    #[default]
+    Local,
+    /// The cluster itself: runs of all machines.
+    Cluster,
 }
 
 /// What Flux follows in a context.
@@ -265,6 +278,12 @@ impl Config {
                 "window" => context.window = reader.parsed(&node),
                 "hosts" => context.hosts = reader.texts(&node),
                 "sandbox" => context.sandbox = reader.flag(&node).unwrap_or_default(),
+                "store" => match reader.text(&node).as_deref() {
+                    Some("local") => context.store = Some(StoreIn::Local),
+                    Some("cluster") => context.store = Some(StoreIn::Cluster),
+                    None => {}
+                    Some(_) => reader.wrong(&node, "must be \"local\" or \"cluster\""),
+                },
                 "env" => context.env = reader.texts(&node),
                 "talosconfig" => context.talosconfig = reader.text(&node).map(|path| self.on_disk(&path)),
                 "params" => {
@@ -279,6 +298,10 @@ impl Config {
                     }
                 }
             }
+        }
+        if context.store == Some(StoreIn::Cluster) && !context.target.is_empty() {
+            let why = "has no cluster (target) and keeps its places in it (store = \"cluster\")";
+            reader.wrong_key(node, why, Some("store = \"local\"".into()));
         }
         if context.sandbox && (context.kube_context.is_some() || context.kubeconfig.is_some()) {
             let why = "is the embedded sandbox (sandbox = true) and names a kubeconfig or kube-context too";
@@ -346,6 +369,14 @@ impl Context {
     /// Its tier: its name where none is declared.
     pub fn tier(&self) -> &str {
         self.tier.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Where runs of it know each other by: in the cluster where it requires another context or has gates above `any`,
+    /// unless it says otherwise or has no cluster of its own.
+    pub fn store(&self) -> StoreIn {
+        let guarded = self.requires.is_some() || self.gate.is_some_and(|gate| gate > GateClass::Any);
+        let has_cluster = !self.sandbox && self.target.is_empty();
+        self.store.unwrap_or(if guarded && has_cluster { StoreIn::Cluster } else { StoreIn::Local })
     }
 }
 

@@ -22,7 +22,7 @@ use std::{
 use crate::model::Digest;
 
 pub use change::{Change, ChangeKind};
-pub use config::{Config, ConfigError, Context, GitPlace, Notify, Reach, ToolRules};
+pub use config::{Config, ConfigError, Context, GitPlace, Notify, Reach, StoreIn, ToolRules};
 pub use error::BundleError;
 pub use sensitive::Sensitive;
 pub use window::Window;

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::{EffectError, Sort};
 use crate::{
-    event::{Applied, Before, EffectState, Event, Outcome, Part, Recorder, Sent},
+    event::{Applied, Before, EffectState, Event, Head, Outcome, Part, Recorder, Sent},
     model::{Digest, Place, RunId, StepId},
 };
 
-/// What is asked before each effect: is it still that cluster, does the run still hold its place?
-pub type Standing = Arc<dyn Fn() -> Result<(), EffectError> + Send + Sync>;
+/// What is asked before each effect: is it still that cluster, does the run still hold its place? And once more when it is
+/// journaled and not sent yet, with how far the journal is then: has no other copy of the run gone further?
+pub type Standing = Arc<dyn Fn(Option<&Head>) -> Result<(), EffectError> + Send + Sync>;
 
 /// The effects of one step: numbers them, journals each before it is sent and after it was answered, and answers from
 /// the journal what an earlier process already did.
@@ -102,14 +103,16 @@ impl Ledger {
         };
         let idempotent = intent.idempotent || self.idempotent;
         let mut images = None;
+        let mut uncertain = false;
         if let Some(known) = known {
             if let Some(answer) = self.replay(&intent, &known, seq, idempotent)? {
                 return Ok(answer);
             }
             // what was there before the first time is what undo has to know
+            uncertain = known.results.is_none();
             images = Some(known.sent.before);
         }
-        (self.standing)()?;
+        (self.standing)(None)?;
         let before = match images {
             Some(images) => images,
             None => before()?,
@@ -124,7 +127,18 @@ impl Ledger {
             place: intent.place,
             part: self.part,
         };
-        self.recorder().commit(&Event::Effect { step: self.step.clone(), effect: sent.clone() })?;
+        let head = {
+            let mut recorder = self.recorder();
+            recorder.commit(&Event::Effect { step: self.step.clone(), effect: sent.clone() })?;
+            recorder.head()
+        };
+        if let Err(error) = (self.standing)(Some(&head)) {
+            // what an earlier process may have sent stays uncertain
+            if !uncertain {
+                self.not_sent(&sent, &error)?;
+            }
+            return Err(error);
+        }
         let Answer { results, output, error } = send(&sent.before)?;
         let event = Event::Effected {
             step: self.step.clone(),
@@ -141,6 +155,25 @@ impl Ledger {
             recorder.commit(&event)?;
         }
         error.map_or(Ok(output), Err)
+    }
+
+    /// Journals that an effect was not sent after all, so that nothing about it is uncertain.
+    fn not_sent(&self, sent: &Sent, error: &EffectError) -> Result<(), EffectError> {
+        let not_tried = |target: &String| Applied {
+            target: target.clone(),
+            outcome: Outcome::NotTried,
+            message: None,
+            after: None,
+        };
+        let event = Event::Effected {
+            step: self.step.clone(),
+            seq: sent.seq,
+            results: sent.targets.iter().map(not_tried).collect(),
+            output: Value::Null,
+            error: Some(error.to_string()),
+            part: self.part,
+        };
+        Ok(self.recorder().commit(&event)?)
     }
 
     /// The journal's answer to an effect, or none where it has to be sent (again).

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Applied, Closed, Event, Failure, Line, Message, Parked, RepairState, Said, Sent, Settings, Staged, Stated,
-    UndoState, UndoingState, VerifyResult,
+    Applied, Bearing, Closed, Event, Failure, Holder, Line, Message, Parked, RepairState, Said, Sent, Settings, Staged,
+    Stated, UndoState, UndoingState, VerifyResult,
 };
 use crate::model::{
     Decision, Digest, ExitCode, GateCard, GateId, Identity, Observation, Place, Plan, RunId, StepId, Target, Verdict,
@@ -172,6 +172,8 @@ pub struct RunState {
     pub plan: Option<(Box<Plan>, Digest)>,
     /// Its proof of a staging run.
     pub staged: Staged,
+    /// From whom the place was taken by force, and with which words.
+    pub broken: Vec<(Holder, String)>,
     /// Answers of `discover` by name, turn and, where every context of the plan is asked, context.
     pub discovered: BTreeMap<(String, usize, Option<String>), (Value, Option<String>)>,
     /// What became of the assumptions, by index.
@@ -242,6 +244,17 @@ impl RunState {
         self.steps.values().any(|step| !step.effects.is_empty() || step.by_hand)
     }
 
+    /// How a run without a living process is, for whoever wants its place; none where it is closed and has none.
+    pub fn bearing(&self) -> Option<Bearing> {
+        let why = self.reason.clone().unwrap_or_default();
+        match self.life {
+            Life::Running => Some(Bearing::Dead(self.updated)),
+            Life::Waiting => Some(Bearing::Waits(why)),
+            Life::Stopped => Some(Bearing::Stopped(why)),
+            Life::Closed(_) => None,
+        }
+    }
+
     /// Whether it is closed.
     pub fn is_closed(&self) -> bool {
         matches!(self.life, Life::Closed(_))
@@ -307,6 +320,7 @@ impl RunState {
                 // the gate is opened anew when it is reached
                 self.at_gate = None;
             }
+            Event::LockBroken { holder, reason } => self.broken.push((holder.clone(), reason.clone())),
             Event::GateOpened { card, digest } => {
                 let gate =
                     GateState { card: (**card).clone(), digest: digest.clone(), decision: None, via: None, opened: at };

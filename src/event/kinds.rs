@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 use super::{
-    Applied, Closed, Failure, Message, OnFailure, Part, Sent, Settings, Staged, Stated, Undoing, VerifyResult,
+    Applied, Closed, Failure, Holder, Message, OnFailure, Part, Sent, Settings, Staged, Stated, Undoing, VerifyResult,
 };
 
 /// What can happen in a run. A journal line is its envelope, a record a view of it: there is no second format.
@@ -115,6 +115,14 @@ pub enum Event {
         /// What is done about a failure from here on; none where it is as it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         on_failure: Option<OnFailure>,
+    },
+    /// The run took its place by force.
+    #[serde(rename = "lock.broken")]
+    LockBroken {
+        /// The run that had it.
+        holder: Holder,
+        /// With which words.
+        reason: String,
     },
     /// A gate was reached, with its evidence.
     #[serde(rename = "gate.opened")]
@@ -567,6 +575,7 @@ impl Event {
             Self::Probed { .. } => "assumption.probed",
             Self::Preflight { .. } => "preflight.finished",
             Self::Resumed { .. } => "run.resumed",
+            Self::LockBroken { .. } => "lock.broken",
             Self::GateOpened { .. } => "gate.opened",
             Self::GateDecided { .. } => "gate.decided",
             Self::Received { .. } => "message.received",

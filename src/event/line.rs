@@ -19,6 +19,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Its hash, which stands for it and all lines before it: the last member of its text.
+    pub fn hash(&self) -> Option<&str> {
+        self.text.strip_suffix("\"}")?.rsplit_once(",\"h\":\"").map(|(_, hash)| hash)
+    }
+
     /// The payload of a kind that this program does not know.
     pub fn unknown(&self) -> Option<Value> {
         if self.event.is_some() {

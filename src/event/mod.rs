@@ -11,6 +11,7 @@ mod fold;
 mod fold_undo;
 mod kinds;
 mod line;
+mod lock;
 mod payload;
 mod recorder;
 mod stated;
@@ -21,12 +22,11 @@ pub use fold::{Assumed, EffectState, FoldError, GateState, Life, RunState, StepS
 pub use fold_undo::{RepairState, UndoState, UndoingState};
 pub use kinds::Event;
 pub use line::Line;
+pub use lock::{Bearing, Evidence, Folder, Head, Held, Holder, Lock, LockError, overlap};
 pub use payload::{
     Applied, Before, Closed, Failure, FailureKind, Message, OnFailure, Outcome, Part, Said, Sent, Settings, Staged,
     Stated, Undoing, VerifyResult,
 };
 pub use recorder::Recorder;
 pub use stated::Parked;
-pub use traits::{
-    Clock, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened, Sink, Store, StoreError, Torn, WallClock,
-};
+pub use traits::{Clock, Gates, Log, LogError, Opened, Sink, Store, StoreError, Torn, WallClock};

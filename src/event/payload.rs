@@ -224,7 +224,9 @@ pub enum FailureKind {
     Identity,
     /// An assumption or another finding of preflight.
     Preflight,
-    /// The run's lock or journal was lost.
+    /// The run's place was lost: nothing is changed before it has it again.
+    Lock,
+    /// The run's journal was lost.
     Journal,
     /// A step or hold could not be taken back, or not all of it.
     Undo,
@@ -243,6 +245,7 @@ impl FailureKind {
             Self::Unknown => ExitCode::Unknown,
             Self::Identity => ExitCode::WrongContext,
             Self::Preflight => ExitCode::PreflightFailed,
+            Self::Lock => ExitCode::Locked,
             Self::Journal | Self::Internal => ExitCode::Internal,
             Self::Undo => ExitCode::UndoIncomplete,
             Self::Cancelled => ExitCode::Interrupted,

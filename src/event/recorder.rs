@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Event, Line, Log, LogError, Message, RunState, Sink};
+use super::{Event, Head, Line, Log, LogError, Message, RunState, Sink};
 
 /// The one place that writes to a run's log: appends, folds, and tells the views.
 pub struct Recorder {
@@ -21,6 +21,11 @@ impl Recorder {
     /// What the lines so far fold to.
     pub fn state(&self) -> &RunState {
         &self.state
+    }
+
+    /// How far the journal is.
+    pub fn head(&self) -> Head {
+        self.log.head()
     }
 
     /// Writes an event. One that claims a result is made durable with it.

@@ -1,9 +1,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{Cancel, Event, Line, Message, RunState};
+use super::{Cancel, Event, Head, Line, Message, RunState};
 use crate::model::{Decision, Digest, GateCard, RunId, Step};
 
 /// The journal could not be written: the run stops before its next effect.
@@ -20,6 +19,9 @@ pub struct LogError {
 pub trait Log: Send {
     /// Writes a line. It is in the file when this returns, but may not survive a loss of power until [`Log::sync`].
     fn append(&mut self, event: &Event) -> Result<Line, LogError>;
+
+    /// How far it is.
+    fn head(&self) -> Head;
 
     /// Makes all lines so far durable; costs nothing when they are.
     fn sync(&mut self) -> Result<(), LogError>;
@@ -144,61 +146,6 @@ pub trait Store: Send + Sync {
 
     /// Where incident records go, for views.
     fn incidents(&self) -> std::path::PathBuf;
-}
-
-/// Who holds a cluster, in the sense of: which run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The run.
-    pub run: RunId,
-    /// The context's name.
-    pub context: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// The process.
-    pub pid: u32,
-    /// The machine.
-    pub host: String,
-}
-
-/// A place could not be taken.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LockError {
-    /// Another run has it.
-    #[error("run {} on {} has it since {}", .holder.run, .holder.context, .holder.since)]
-    Held {
-        /// Which.
-        holder: Box<Holder>,
-        /// Whether its process lives.
-        live: bool,
-    },
-    /// A file could not be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-/// A place that is held for as long as this lives. Dropping it does not give it up: a run that waits keeps its place.
-pub trait Held: Send {
-    /// Whether it is still held; asked before each change.
-    fn check(&self) -> Result<(), LockError>;
-
-    /// Gives it up: the run is closed.
-    fn release(self: Box<Self>) -> Result<(), LockError>;
-}
-
-/// One run that changes per cluster.
-pub trait Lock: Send + Sync {
-    /// Takes a place, named by the cluster's identity and the plan's scope. The run that has it already takes it again.
-    fn take(&self, place: &str, holder: &Holder) -> Result<Box<dyn Held>, LockError>;
-
-    /// Gives up what a run holds that is closed from outside (`abandon`).
-    fn free(&self, run: &RunId) -> Result<(), LockError>;
 }
 
 /// What the time is.

@@ -98,6 +98,10 @@ fn by_kind(incident: &Incident) -> Vec<(Section, String)> {
             (Section::WhatHappened, "What did the finding show that was not expected?".into()),
             (Section::Gaps, "How can this be asked earlier, while planning?".into()),
         ],
+        FailureKind::Lock => vec![
+            (Section::WhatHappened, "What else worked on this cluster at the time, and how was it found out?".into()),
+            (Section::Gaps, format!("What state were {objects} left in?")),
+        ],
         FailureKind::Journal | FailureKind::Internal => vec![
             (Section::WhatHappened, "What was the state of the machine and its disk at the time?".into()),
             (Section::Gaps, "What else was written to, and how far did it get?".into()),

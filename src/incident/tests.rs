@@ -175,7 +175,7 @@ fn blamed(text: &str) -> Option<&'static str> {
     BLAME.into_iter().find(|pattern| words.contains(&format!(" {pattern} ")))
 }
 
-const KINDS: [FailureKind; 10] = [
+const KINDS: [FailureKind; 11] = [
     FailureKind::Precheck,
     FailureKind::Change,
     FailureKind::Verify,
@@ -183,6 +183,7 @@ const KINDS: [FailureKind; 10] = [
     FailureKind::Unknown,
     FailureKind::Identity,
     FailureKind::Preflight,
+    FailureKind::Lock,
     FailureKind::Journal,
     FailureKind::Cancelled,
     FailureKind::Internal,
@@ -234,7 +235,7 @@ fn no_record_speaks_of_fault_and_each_asks_at_most_seven_what_or_how_questions()
             }
         }
     }
-    assert_eq!(seen, 180);
+    assert_eq!(seen, 198);
 }
 
 #[test]

@@ -69,6 +69,9 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
         Event::Parked { text, until, .. } => format!("verify \"{text}\" parked until {until:.0}"),
         Event::PlaybookChanged { bundle, .. } => format!("playbook changed; bundle {}", bundle.short()),
         Event::RouteAccepted { identity, .. } => format!("another route accepted: {}", identity.server),
+        Event::LockBroken { holder, reason } => {
+            format!("the place was taken from run {} by force: {reason}", holder.run)
+        }
         Event::StepVerified { step, .. } => format!("step {step} verified"),
         Event::StepFailed { step, failure } => format!("step {step}: {}", failure.message),
         Event::OutcomeVerified { .. } => "outcome verified".into(),

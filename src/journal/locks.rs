@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     JOURNAL,
     disk::{self, Disk, OsDisk, create_dirs, private},
@@ -16,13 +18,22 @@ use super::{
     writer::WriterLock,
 };
 use crate::{
-    event::{Held, Holder, Lock, LockError, RunState},
+    event::{Bearing, Folder, Held, Holder, Lock, LockError, RunState, overlap},
     model::{Digest, RunId, slug},
 };
 
 /// The lock that each change of a place is made under.
 const GUARD: &str = ".guard";
 const ENDING: &str = ".json";
+
+/// What a place's file says.
+#[derive(Serialize, Deserialize)]
+struct Placed {
+    #[serde(default)]
+    place: String,
+    #[serde(flatten)]
+    holder: Holder,
+}
 
 /// Places in the folder of state. A place is held by a run, not by a process: it stays held while the run waits or has
 /// stopped, and is free once the run is closed or its folder is gone.
@@ -36,6 +47,26 @@ impl std::fmt::Debug for FileLock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileLock").field("root", &self.root).finish_non_exhaustive()
     }
+}
+
+/// A state folder of a machine, told from every copy of it. Makes it where it is missing.
+///
+/// # Errors
+/// It cannot be made or looked at.
+pub fn folder(root: &Path, host: &str) -> io::Result<Folder> {
+    create_dirs(&OsDisk, root)?;
+    let path = root.canonicalize()?;
+    let metadata = path.metadata()?;
+    #[cfg(unix)]
+    let inode = {
+        use std::os::unix::fs::MetadataExt as _;
+        (metadata.dev(), metadata.ino())
+    };
+    #[cfg(not(unix))]
+    let inode = metadata.created().ok();
+    let path = path.display().to_string();
+    let id = Digest::of(format!("{host}\n{path}\n{inode:?}")).short().to_string();
+    Ok(Folder { path, id })
 }
 
 impl FileLock {
@@ -81,20 +112,59 @@ impl FileLock {
         self.root.join("runs").join(run.as_str())
     }
 
-    /// Whether a run that holds a place has come to its end, or is gone.
-    fn is_over(&self, run: &RunId) -> bool {
+    /// How a run that holds a place is; none where it has come to its end, or is gone.
+    fn bearing(&self, run: &RunId) -> Option<Bearing> {
         let folder = self.run_folder(run);
+        let live = WriterLock::is_taken(&folder);
+        if live {
+            return Some(Bearing::Live);
+        }
         if !folder.join(JOURNAL).is_file() {
             // a run takes its place after its folder was made
-            return !folder.is_dir();
+            return folder.is_dir().then_some(Bearing::Unknown);
         }
         let mut state = RunState::default();
         let folded = Reader::open(&folder, Mark::default()).and_then(|mut reader| reader.fold(&mut state));
-        // a journal that cannot be read is no reason to take its place
-        folded.is_ok() && (state.is_closed() || (state.run.is_none() && !WriterLock::is_taken(&folder)))
+        if folded.is_err() {
+            // a journal that cannot be read is no reason to take its place
+            return Some(Bearing::Unknown);
+        }
+        state.run.as_ref().and(state.bearing())
     }
 
-    fn holder(path: &Path) -> Result<Option<Holder>, LockError> {
+    /// The places that overlap with this one and are held by another run, each with how that is; what is held by a run
+    /// that is over is removed.
+    fn others(&self, place: &str, run: &RunId) -> Result<Vec<(PathBuf, Placed, Bearing)>, LockError> {
+        let mut found = vec![];
+        for (path, placed) in self.held()? {
+            let overlaps = overlap(&placed.place, place) || path == self.path(place);
+            if placed.holder.run == *run || !overlaps {
+                continue;
+            }
+            match self.bearing(&placed.holder.run) {
+                Some(bearing) => found.push((path, placed, bearing)),
+                None => self.remove(&path)?,
+            }
+        }
+        Ok(found)
+    }
+
+    /// All places that are held.
+    fn held(&self) -> Result<Vec<(PathBuf, Placed)>, LockError> {
+        let folder = self.folder();
+        let entries = fs::read_dir(&folder).map_err(|source| Self::error(&folder, source))?;
+        let mut found = vec![];
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.to_string_lossy().ends_with(ENDING)
+                && let Some(placed) = Self::placed(&path)?
+            {
+                found.push((path, placed));
+            }
+        }
+        Ok(found)
+    }
+
+    fn placed(path: &Path) -> Result<Option<Placed>, LockError> {
         match fs::read(path) {
             // made durable before a run's first change: what a loss of power left empty was never changed under
             Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => Ok(None),
@@ -102,6 +172,18 @@ impl FileLock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Self::error(path, error)),
         }
+    }
+
+    /// Writes who has a place; durably where asked.
+    fn put(&self, path: &Path, placed: &Placed, durable: bool) -> Result<(), LockError> {
+        let json = serde_json::to_vec(placed).map_err(|error| Self::error(path, error.into()))?;
+        let temporary = path.with_extension("new");
+        let written = if durable {
+            disk::replace(&*self.disk, path, &json, &temporary)
+        } else {
+            self.disk.write(&temporary, &json).and_then(|()| self.disk.rename(&temporary, path))
+        };
+        written.map_err(|source| Self::error(path, source))
     }
 
     fn remove(&self, path: &Path) -> Result<(), LockError> {
@@ -115,37 +197,41 @@ impl FileLock {
 impl Lock for FileLock {
     fn take(&self, place: &str, holder: &Holder) -> Result<Box<dyn Held>, LockError> {
         let path = self.path(place);
+        let placed = Placed { place: place.into(), holder: holder.clone() };
         let durable = self.guarded(|| {
-            let known = Self::holder(&path)?;
-            let again = known.as_ref().is_some_and(|known| known.run == holder.run);
-            if let Some(known) = known.filter(|known| !again && !self.is_over(&known.run)) {
-                let live = WriterLock::is_taken(&self.run_folder(&known.run));
-                return Err(LockError::Held { holder: Box::new(known), live });
+            if let Some((_, Placed { holder, .. }, bearing)) = self.others(place, &holder.run)?.into_iter().next() {
+                return Err(LockError::Held { holder: Box::new(holder), bearing });
             }
-            let json = serde_json::to_vec(holder).map_err(|error| Self::error(&path, error.into()))?;
-            let temporary = path.with_extension("new");
             // a run that goes on may have changed something; a new one makes its place durable before its first change
-            let written = if again {
-                disk::replace(&*self.disk, &path, &json, &temporary)
-            } else {
-                self.disk.write(&temporary, &json).and_then(|()| self.disk.rename(&temporary, &path))
-            };
-            written.map_err(|source| Self::error(&path, source))?;
+            let again = Self::placed(&path)?.is_some();
+            self.put(&path, &placed, again)?;
             Ok(again)
         })?;
         Ok(Box::new(FileHeld { lock: self.clone(), path, holder: holder.clone(), durable: AtomicBool::new(durable) }))
     }
 
+    fn seize(&self, place: &str, holder: &Holder) -> Result<(Box<dyn Held>, Vec<Holder>), LockError> {
+        let path = self.path(place);
+        let broken = self.guarded(|| {
+            let others = self.others(place, &holder.run)?;
+            for (path, Placed { place, .. }, _) in &others {
+                // whoever had it finds there by whom it was taken
+                self.put(path, &Placed { place: place.clone(), holder: holder.clone() }, true)?;
+            }
+            self.put(&path, &Placed { place: place.into(), holder: holder.clone() }, true)?;
+            Ok(others.into_iter().map(|(_, placed, _)| placed.holder).collect())
+        })?;
+        let held = FileHeld { lock: self.clone(), path, holder: holder.clone(), durable: AtomicBool::new(true) };
+        Ok((Box::new(held), broken))
+    }
+
     fn free(&self, run: &RunId) -> Result<(), LockError> {
-        let folder = self.folder();
-        if !folder.is_dir() {
+        if !self.folder().is_dir() {
             return Ok(());
         }
         self.guarded(|| {
-            let entries = fs::read_dir(&folder).map_err(|source| Self::error(&folder, source))?;
-            for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-                let is_place = path.to_string_lossy().ends_with(ENDING);
-                if is_place && Self::holder(&path).ok().flatten().is_some_and(|holder| holder.run == *run) {
+            for (path, placed) in self.held()? {
+                if placed.holder.run == *run {
                     self.remove(&path)?;
                 }
             }
@@ -178,23 +264,17 @@ impl FileHeld {
 
 impl Held for FileHeld {
     fn check(&self) -> Result<(), LockError> {
-        match FileLock::holder(&self.path)? {
+        match FileLock::placed(&self.path)?.map(|placed| placed.holder) {
             Some(holder) if holder.run == self.holder.run => self.make_durable(),
             Some(holder) => {
-                let live = WriterLock::is_taken(&self.lock.run_folder(&holder.run));
-                Err(LockError::Held { holder: Box::new(holder), live })
+                let bearing = self.lock.bearing(&holder.run).unwrap_or_default();
+                Err(LockError::Held { holder: Box::new(holder), bearing })
             }
-            None => {
-                let why = "the place is not held any more: it was given up from outside";
-                Err(FileLock::error(&self.path, io::Error::new(io::ErrorKind::NotFound, why)))
-            }
+            None => Err(LockError::Lost { message: format!("{}: it was given up from outside", self.path.display()) }),
         }
     }
 
     fn release(self: Box<Self>) -> Result<(), LockError> {
-        self.lock.guarded(|| match FileLock::holder(&self.path)? {
-            Some(holder) if holder.run == self.holder.run => self.lock.remove(&self.path),
-            _ => Ok(()),
-        })
+        self.lock.free(&self.holder.run)
     }
 }

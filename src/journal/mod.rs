@@ -21,7 +21,7 @@ mod tests;
 mod writer;
 
 pub use disk::{Disk, OsDisk};
-pub use locks::FileLock;
+pub use locks::{FileLock, folder};
 pub use store::FileStore;
 
 use std::{io, path::Path};

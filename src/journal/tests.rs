@@ -19,7 +19,10 @@ use super::{
     *,
 };
 use crate::{
-    event::{Closed, Event, Failure, FailureKind, Holder, Lock, LockError, Message, Said, Settings, Store, StoreError},
+    event::{
+        Bearing, Closed, Event, Failure, FailureKind, Holder, Lock, LockError, Message, Said, Settings, Store,
+        StoreError,
+    },
     model::{Digest, ExitCode, Place, RunId, Target},
     redact::{Scrubber, Secret},
 };
@@ -662,7 +665,16 @@ fn a_state_folder_that_cannot_be_written_is_named() {
 // --- places ------------------------------------------------------------------------------------------------------
 
 fn holder(run: &str) -> Holder {
-    Holder { run: RunId::new(run), context: "main".into(), since: Timestamp::UNIX_EPOCH, pid: 1, host: "here".into() }
+    Holder {
+        run: RunId::new(run),
+        context: "main".into(),
+        since: Timestamp::UNIX_EPOCH,
+        pid: 1,
+        host: "here".into(),
+        account: None,
+        folder: None,
+        broke: None,
+    }
 }
 
 #[test]
@@ -675,11 +687,14 @@ fn a_place_is_held_by_a_run_until_it_is_closed_released_or_gone() {
     // the process ends, the run waits: its place stays
     drop(held);
     match lock.take("uid/scope", &holder("other")).map(drop).unwrap_err() {
-        LockError::Held { holder, live } => assert_eq!((holder.run, live), (run(), false)),
+        LockError::Held { holder, bearing } => {
+            assert_eq!(holder.run, run());
+            assert!(matches!(bearing, Bearing::Dead(Some(_))), "its process ended without a word: {bearing}");
+        }
         error => panic!("{error}"),
     }
     let log = fixture.store.open(&run()).unwrap().log;
-    assert!(matches!(lock.take("uid/scope", &holder("other")), Err(LockError::Held { live: true, .. })));
+    assert!(matches!(lock.take("uid/scope", &holder("other")), Err(LockError::Held { bearing: Bearing::Live, .. })));
     drop(log);
     assert!(lock.take("uid/other", &holder("other")).is_ok(), "another place is free");
     lock.take("uid/scope", &first).unwrap().release().unwrap();

@@ -16,7 +16,7 @@ use super::{
     scrub,
 };
 use crate::{
-    event::{Clock, Event, Line, Log, LogError, Message},
+    event::{Clock, Event, Head, Line, Log, LogError, Message},
     model::Digest,
     redact::Scrubber,
 };
@@ -226,6 +226,13 @@ impl Log for FileLog {
         self.pending = true;
         self.needs_bundle |= reaches_out(&event);
         Ok(Line { n, t, kind: kind.to_owned(), event: Some(event), text })
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            n: self.mark.n,
+            hash: self.mark.hash.map(|hash| hash.iter().copied().map(char::from).collect()).unwrap_or_default(),
+        }
     }
 
     fn sync(&mut self) -> Result<(), LogError> {

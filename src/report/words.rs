@@ -173,6 +173,10 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             let ca = identity.ca.as_ref().map(|ca| format!(", CA {}", ca.short())).unwrap_or_default();
             vec![entry(Mark::Odd, "route", format!("goes on by {}{ca}: {reason}", identity.server))]
         }
+        Event::LockBroken { holder, reason } => {
+            let (run, place) = (&holder.run, holder.place());
+            vec![entry(Mark::Odd, "lock", format!("taken by force from run {run} ({place}): {reason}"))]
+        }
         Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
         _ => of_step(before, line, event),
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{Stop, executor::Run, identity::elsewhere, start::Ended};
 use crate::{
     effect::{Call, Door, Mode},
-    event::{Cancel, Clock, Event, FailureKind, LogError, Recorder, Settings, Staged},
+    event::{Cancel, Clock, Event, Evidence, FailureKind, Lock, LogError, Recorder, Settings, Staged},
     model::{Body, Discovery, Identity, Severity, Target},
     script::{self, Answer, Declared, Discover, ScriptError},
 };
@@ -28,6 +28,15 @@ pub trait Connect: Send + Sync {
     /// The way of the same playbook to another context of its configuration.
     fn on(&self, context: &str) -> Arc<dyn Connect>;
 
+    /// What was verified on another context, where that is kept on its cluster.
+    ///
+    /// # Errors
+    /// Why it cannot be seen.
+    fn verified(&self, context: &str) -> Result<Option<Arc<dyn Evidence>>, Ended> {
+        let _ = context;
+        Ok(None)
+    }
+
     /// Declares the script, offline without `discover`, rehearses it and checks it.
     fn declare(
         &self,
@@ -39,7 +48,6 @@ pub trait Connect: Send + Sync {
 }
 
 /// A context that can be worked on.
-#[derive(Debug)]
 pub struct Connected {
     /// Which.
     pub target: Target,
@@ -47,6 +55,16 @@ pub struct Connected {
     pub door: Arc<Door>,
     /// The UID that the context is pinned to.
     pub pinned: Option<String>,
+    /// Where its place is taken, where that is not the state folder.
+    pub lock: Option<Arc<dyn Lock>>,
+    /// Where other machines see what was verified there.
+    pub evidence: Option<Arc<dyn Evidence>>,
+}
+
+impl std::fmt::Debug for Connected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connected").field("target", &self.target).finish_non_exhaustive()
+    }
 }
 
 impl Run {

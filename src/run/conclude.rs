@@ -26,6 +26,7 @@ impl Run {
             Err(Stop::Failed { failure, step }) => self.failed_end(*failure, step.is_some()),
             Err(Stop::Journal(error)) => self.lost(&error),
         };
+        self.rest();
         self.recorder().end();
         ended
     }
@@ -35,12 +36,15 @@ impl Run {
         let event = Event::Closed { how: Closed::Done, reason: None, exit: ExitCode::Done, exceptions };
         let words = self.plan.outcome.clone().map_or_else(|| "done".to_string(), |outcome| format!("done: {outcome}"));
         let ended = self.ends(&event, ExitCode::Done, words);
+        if ended.exit == ExitCode::Done {
+            self.keep_evidence();
+        }
         self.give_up_place();
         ended
     }
 
     fn failed_end(&self, failure: Failure, has_line: bool) -> Ended {
-        let exit = if failure.kind == FailureKind::Journal { ExitCode::Internal } else { failure.kind.exit() };
+        let exit = failure.kind.exit();
         // a resumed run may be refused as well, and has changed things before
         let nothing_changed =
             failure.kind == FailureKind::Preflight && !self.with_state(crate::event::RunState::has_effects);
@@ -78,6 +82,51 @@ impl Run {
         ended.run = self.with_state(|state| state.run.clone());
         ended.help.push("make room or make the folder writable, then resume: what is journaled is kept".into());
         ended
+    }
+
+    /// Keeps what was verified where runs of other machines see it.
+    fn keep_evidence(&self) {
+        let Some((evidence, run)) = self.evidence.as_ref().zip(self.with_state(|state| state.run.clone())) else {
+            return;
+        };
+        let mut events = vec![];
+        let read = self.crew.store.read(&run, 1, &mut |line| {
+            match line.event {
+                // who started it stays in the journal
+                Some(Event::Opened { run, playbook, title, target, bundle, started, program, settings, .. }) => {
+                    let (origin, config, by) = (None, None, None);
+                    let opened = Event::Opened {
+                        run,
+                        playbook,
+                        origin,
+                        config,
+                        title,
+                        target,
+                        bundle,
+                        started,
+                        program,
+                        settings,
+                        by,
+                    };
+                    events.push((line.t, opened));
+                }
+                Some(event @ (Event::Bound { .. } | Event::PlaybookChanged { .. } | Event::Closed { .. })) => {
+                    events.push((line.t, event));
+                }
+                _ => {}
+            }
+            true
+        });
+        let kept = match read {
+            Ok(()) => evidence.keep(&run, &events).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = kept {
+            let text = format!(
+                "that it was verified could not be kept on the cluster, so it counts on this machine alone: {why}"
+            );
+            let _ = self.record(&Event::Noted { text, step: None, via: "evidence".into() });
+        }
     }
 
     fn give_up_place(&self) {

@@ -1,12 +1,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{
-    Stop,
-    start::{Crew, WRITABLE},
-};
+use super::{Stop, start::Crew};
 use crate::{
-    effect::{Call, Door, EffectError, Mode, Sort, Standing, Watching},
-    event::{Cancel, Event, Failure, FailureKind, Held, LockError, LogError, Recorder, RunState},
+    effect::{Call, Door, Mode, Watching},
+    event::{Cancel, Event, Evidence, Failure, FailureKind, Held, LogError, Recorder, RunState},
     model::{Body, GateClass, Identity, Item, Phase, Plan, Step, StepId, Target},
     script::{self, Declared, ScriptError},
 };
@@ -25,6 +22,8 @@ pub(super) struct Run {
     /// The lowest class that any gate may have in this context.
     pub lowest: GateClass,
     pub held: Arc<Mutex<Box<dyn Held>>>,
+    /// Where other machines see what was verified; none where they do not.
+    pub evidence: Option<Arc<dyn Evidence>>,
     /// Where it stops as at a gate.
     pub until: Option<String>,
 }
@@ -91,28 +90,6 @@ impl Run {
             let effects = recorder.state().steps.get(&step).map(|state| state.effects.as_slice()).unwrap_or_default();
             let images = effects.iter().flat_map(|effect| &effect.sent.before);
             Ok(images.filter(|before| before.object == reference).find_map(|before| before.image.clone()))
-        })
-    }
-
-    /// Whether the run still has its place, asked before something is changed by hand.
-    pub fn keeps_place(&self) -> Result<(), Stop> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).check().map_err(|error| {
-            let EffectError { message, help, .. } = unplaced(&error);
-            let failure = Failure { help, ..Failure::new(FailureKind::Journal, message) };
-            Stop::Failed { failure: Box::new(failure), step: None }
-        })
-    }
-
-    /// What is asked before each effect: the lock, and whether it is still the pinned cluster.
-    pub fn standing(&self) -> Standing {
-        let (held, door, cancel) = (self.held.clone(), self.door.clone(), self.cancel.clone());
-        let uid = self.identity.as_ref().map(|identity| identity.uid.clone());
-        Arc::new(move || {
-            held.lock().unwrap_or_else(PoisonError::into_inner).check().map_err(|error| unplaced(&error))?;
-            match &uid {
-                Some(uid) => door.same_cluster(uid, &cancel),
-                None => Ok(()),
-            }
         })
     }
 
@@ -200,16 +177,5 @@ impl Run {
         failure.excerpt = error.place.as_ref().and_then(|place| self.declared.excerpt(place));
         failure.help.clone_from(&error.help);
         failure
-    }
-}
-
-/// Why a run may not change anything more: another has its place, or nobody knows whether it is kept.
-fn unplaced(error: &LockError) -> EffectError {
-    match error {
-        LockError::Io { .. } => {
-            let message = format!("the run's place cannot be kept, so nothing more is changed: {error}");
-            EffectError::new(Sort::Journal, message).help(WRITABLE)
-        }
-        _ => EffectError::new(Sort::Lock, format!("the run's place was lost: {error}")),
     }
 }

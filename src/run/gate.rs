@@ -108,6 +108,7 @@ impl Run {
             }
             crate::event::Staged::NotRequired => {}
         }
+        facts.extend(Self::broken_facts(&state.broken, true));
         if let Some(findings) = &state.preflight {
             facts
                 .extend(findings.iter().map(|finding| Fact::Known { text: format!("preflight: {}", finding.message) }));

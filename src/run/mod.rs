@@ -8,6 +8,7 @@ mod evidence;
 mod executor;
 mod gate;
 mod identity;
+mod place;
 mod preflight;
 mod promotion;
 mod repeat;

@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::bind::Connect;
 use crate::{
     event::{Closed, Life, RunState, Staged, Store},
-    model::{Digest, Identity, Plan, Span},
+    model::{Digest, Identity, Plan, RunId, Span},
 };
 
 /// What a context asks of an earlier one.
@@ -26,6 +27,8 @@ pub struct Unmet {
     pub message: String,
     /// What to type.
     pub help: Vec<String>,
+    /// How near it came.
+    rank: u8,
 }
 
 /// This run, as far as a staging run is compared with it.
@@ -39,8 +42,37 @@ pub(super) struct Candidate<'a> {
     pub now: Timestamp,
 }
 
-/// Looks for a run that verified the same bundle with the same params on the required context.
-pub(super) fn evidence(store: &dyn Store, need: &Requirement, this: &Candidate<'_>) -> Result<Staged, Unmet> {
+/// Looks for a run that verified the same bundle with the same params on the required context: first in this state
+/// folder, then on that context's cluster, where what other machines verified is kept there.
+pub(super) fn evidence(
+    store: &dyn Store,
+    need: &Requirement,
+    this: &Candidate<'_>,
+    connect: &dyn Connect,
+) -> Result<Staged, Unmet> {
+    let runs = store.runs().map_err(|error| Unmet { message: error.to_string(), help: vec![], rank: 0 })?;
+    let here = runs.into_iter().filter_map(|(id, state)| Some((id, state.ok()?))).collect();
+    let unmet = match among(here, need, this) {
+        Ok(staged) => return Ok(staged),
+        Err(unmet) => unmet,
+    };
+    let there = match connect.verified(&need.context) {
+        Ok(None) => return Err(unmet),
+        Ok(Some(there)) => there.runs().map_err(|error| error.to_string()),
+        Err(ended) => Err(ended.message),
+    };
+    match there {
+        // what is nearer is said: a run of this folder, where there is one
+        Ok(there) => among(there, need, this).map_err(|other| if unmet.rank >= other.rank { unmet } else { other }),
+        Err(why) => {
+            let mut unmet = unmet;
+            unmet.help.push(format!("what other machines verified on {} could not be seen: {why}", need.context));
+            Err(unmet)
+        }
+    }
+}
+
+fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>) -> Result<Staged, Unmet> {
     let params = comparable(this.plan);
     let mut nearest: Option<(u8, String)> = None;
     let mut miss = |rank: u8, why: String| {
@@ -48,9 +80,7 @@ pub(super) fn evidence(store: &dyn Store, need: &Requirement, this: &Candidate<'
             nearest = Some((rank, why));
         }
     };
-    let runs = store.runs().map_err(|error| Unmet { message: error.to_string(), help: vec![] })?;
     for (id, state) in runs {
-        let Ok(state) = state else { continue };
         let Some(target) = &state.target else { continue };
         if target.name != need.context && target.tier != need.context {
             continue;
@@ -111,8 +141,10 @@ pub(super) fn evidence(store: &dyn Store, need: &Requirement, this: &Candidate<'
             differences: differences(&state, this.plan),
         });
     }
+    let rank = nearest.as_ref().map_or(0, |(rank, _)| *rank);
     let why = nearest.map_or_else(|| format!("there is no run of it on {}", need.context), |(_, why)| why);
     Err(Unmet {
+        rank,
         message: format!("{} wants this playbook verified on {} first: {why}", this.context, need.context),
         help: vec![
             format!("runbook run {} --context {}", this.file, need.context),

@@ -9,13 +9,14 @@ use super::{
     executor::Run,
     gate::Broker,
     identity::who,
+    place,
     promotion::{self, Candidate, Requirement},
 };
 use crate::{
     bundle::Bundle,
     event::{
-        Cancel, Clock, Event, Failure, FailureKind, Gates, Held, Holder, Lock, LockError, Log, LogError, Opened,
-        Recorder, RunState, Settings, Sink, Staged, Store, StoreError,
+        Cancel, Clock, Event, Failure, FailureKind, Folder, Gates, Held, Lock, Log, LogError, Opened, Recorder,
+        RunState, Settings, Sink, Staged, Store, StoreError,
     },
     model::{Digest, ExitCode, Finding, GateClass, Identity, Plan, RunId, Severity, slug},
     script::Declared,
@@ -77,6 +78,10 @@ pub struct Order {
     pub by: Option<String>,
     /// The machine.
     pub host: String,
+    /// The state folder.
+    pub folder: Option<Folder>,
+    /// With which words the place is taken by force, where another run has it.
+    pub break_lock: Option<String>,
 }
 
 /// What a run's process came to.
@@ -123,7 +128,7 @@ pub fn start(crew: Crew, order: Order) -> Ended {
 }
 
 /// Everything that is asked before the run begins to exist.
-fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
+fn begin(mut crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     // what does not end while it is declared is not declared again
     if order.unread.iter().any(|finding| finding.rule == "deadline") {
         refuse_errors(&order.unread)?;
@@ -147,26 +152,21 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
     let staged = staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?;
     let run = RunId::new(format!("{}-{}", slug(stem(&order.bundle)), bind::random_hex()));
-    let holder = Holder {
-        run: run.clone(),
-        context: connected.target.name.clone(),
-        since: crew.clock.now(),
-        pid: std::process::id(),
-        host: order.host.clone(),
-    };
-    let place = bind::place(&connected.target, identity.as_ref(), offline.plan.scope.as_deref());
+    let holder = order.holder(run.clone(), &connected.target.name, crew.clock.now());
+    let at = bind::place(&connected.target, identity.as_ref(), offline.plan.scope.as_deref());
     let bytes = order
         .bundle
         .to_bytes(order.holds_secret.as_ref())
         .map_err(|error| Box::new(Ended::new(ExitCode::Internal, error.to_string())))?;
     let log = crew.store.create(&run, &bytes).map_err(|error| unwritable(&error))?;
+    crew.lock = connected.lock.clone().unwrap_or(crew.lock);
     // after the run's folder is there: a holder without one counts as gone
-    let held = match crew.lock.take(&place, &holder) {
-        Ok(held) => held,
-        Err(error) => {
+    let (held, broken) = match place::occupy(crew.lock.as_ref(), &at, &holder) {
+        Ok(occupied) => occupied,
+        Err(ended) => {
             drop(log);
             crew.store.discard(&run).map_err(|error| unwritable(&error))?;
-            return Err(locked(&error));
+            return Err(ended);
         }
     };
     (order.named)(&run);
@@ -184,7 +184,9 @@ fn begin(crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
         by: order.by.clone(),
     };
     let run = Run::joined(crew, order, (log, RunState::default()), Stood { connected, identity, offline, held });
-    run.append(&opened).map_err(|error| unjournaled(&error))?;
+    run.append(&opened)
+        .and_then(|()| run.broke(broken, holder.broke.as_deref().unwrap_or_default()))
+        .map_err(|error| unjournaled(&error))?;
     Ok((run, staged))
 }
 
@@ -213,7 +215,7 @@ pub fn resume(crew: Crew, order: Order, opened: Opened) -> Ended {
     }
 }
 
-fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Staged>), Box<Ended>> {
+fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Staged>), Box<Ended>> {
     let Opened { log, state, torn } = opened;
     if state.is_closed() {
         return Err(Box::new(
@@ -237,25 +239,23 @@ fn rejoin(crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Stage
             Ended::new(ExitCode::WrongContext, message).help(format!("runbook show {}", name(&state))),
         ));
     }
-    let holder = Holder {
-        run: state.run.clone().unwrap_or_else(|| RunId::new("")),
-        context: connected.target.name.clone(),
-        since: state.started.unwrap_or_else(|| crew.clock.now()),
-        pid: std::process::id(),
-        host: order.host.clone(),
-    };
+    let run = state.run.clone().unwrap_or_else(|| RunId::new(""));
+    let since = state.started.unwrap_or_else(|| crew.clock.now());
+    let holder = order.holder(run, &connected.target.name, since);
     (order.named)(&holder.run);
     let scope = state.plan.as_ref().and_then(|(plan, _)| plan.scope.clone());
     let offline = order.connect.declare(None, &state.settings, holder.since, &order.cancel);
-    let place =
-        bind::place(&connected.target, identity.as_ref(), scope.or_else(|| offline.plan.scope.clone()).as_deref());
-    let held = crew.lock.take(&place, &holder).map_err(|error| locked(&error))?;
+    let at = bind::place(&connected.target, identity.as_ref(), scope.or_else(|| offline.plan.scope.clone()).as_deref());
+    crew.lock = connected.lock.clone().unwrap_or(crew.lock);
+    let (held, broken) = place::occupy(crew.lock.as_ref(), &at, &holder)?;
+    held.claim(&log.head()).map_err(|error| Box::new(place::locked(&error, &holder)))?;
     // without a bound plan nothing has been decided or changed: it binds as if it were started now
     let fresh = match state.plan {
         Some(_) => None,
         None => Some(staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?),
     };
     let run = Run::joined(crew, order, (log, state), Stood { connected, identity, offline, held });
+    run.broke(broken, holder.broke.as_deref().unwrap_or_default()).map_err(|error| unjournaled(&error))?;
     if let Some(torn) = torn {
         let text = format!(
             "line {} of the journal was not whole; its {} bytes are kept in {}, and what it may have said counts as uncertain",
@@ -291,9 +291,10 @@ fn staged(
         context: &connected.target.name,
         sandbox: connected.target.sandbox,
         identity,
-        now: crew.clock.now(),
+        // runs of other machines count too, so the time is the cluster's
+        now: connected.door.server_now().unwrap_or_else(|| crew.clock.now()),
     };
-    promotion::evidence(crew.store.as_ref(), need, &candidate).map_err(|unmet| {
+    promotion::evidence(crew.store.as_ref(), need, &candidate, order.connect.as_ref()).map_err(|unmet| {
         let mut ended = Ended::new(ExitCode::Refused, unmet.message);
         ended.help = unmet.help;
         Box::new(ended)
@@ -336,26 +337,6 @@ fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
     let mut ended = Ended::new(ExitCode::Refused, format!("the playbook is refused: {words}; nothing was changed"));
     ended.findings = findings.to_vec();
     Err(Box::new(ended))
-}
-
-fn locked(error: &LockError) -> Box<Ended> {
-    Box::new(match error {
-        LockError::Held { holder, live } => {
-            let state = if *live { "is running" } else { "is not closed" };
-            Ended::new(
-                ExitCode::Locked,
-                format!(
-                    "run {} {state}: it keeps its place on {} since {:.0}",
-                    holder.run, holder.context, holder.since
-                ),
-            )
-            .help(format!("runbook show {}", holder.run))
-            .help(format!("runbook resume {}", holder.run))
-            .help(format!("runbook abandon {} --reason \"…\"", holder.run))
-        }
-        error => Ended::new(ExitCode::Internal, format!("no place can be kept, so nothing is changed: {error}"))
-            .help(WRITABLE),
-    })
 }
 
 fn unwritable(error: &StoreError) -> Box<Ended> {
@@ -403,6 +384,7 @@ impl Run {
             identity,
             lowest: order.lowest,
             held: Arc::new(Mutex::new(held)),
+            evidence: connected.evidence,
             until: order.settings.until,
         }
     }

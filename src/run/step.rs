@@ -140,8 +140,13 @@ impl Run {
     }
 
     fn run_change(&self, step: &Step, known: Vec<crate::event::EffectState>) -> Result<Value, Stop> {
-        let ledger =
-            Arc::new(Ledger::new(step.id.clone(), self.recorder.clone(), self.standing(), step.idempotent, known));
+        let ledger = Arc::new(Ledger::new(
+            step.id.clone(),
+            self.recorder.clone(),
+            self.standing(step.api_down),
+            step.idempotent,
+            known,
+        ));
         let mut call = Call::new(Mode::Change, Some(self.door.clone()), self.cancel.clone())
             .until(Instant::now() + step.timeout.duration());
         call.ledger = Some(ledger.clone());
@@ -181,6 +186,7 @@ impl Run {
         if announce {
             self.keeps_place()?;
             self.record(&Event::StepManual { step: step.id.clone(), instructions: instructions.clone() })?;
+            self.claims_place()?;
         }
         self.recorder().absorb()?;
         let mut done = self.done_message(&step.id);
@@ -284,7 +290,8 @@ pub(super) fn kind_of(sort: Sort) -> FailureKind {
     match sort {
         Sort::Uncertain | Sort::Deadline => FailureKind::Unknown,
         Sort::Identity => FailureKind::Identity,
-        Sort::Lock | Sort::Journal => FailureKind::Journal,
+        Sort::Lock => FailureKind::Lock,
+        Sort::Journal => FailureKind::Journal,
         Sort::Cancelled => FailureKind::Cancelled,
         _ => FailureKind::Change,
     }

@@ -8,7 +8,7 @@ use super::{Error, ErrorKind, Runbook};
 use crate::{
     cluster::KubeconfigSource,
     effect::Module,
-    event::{Clock, Gates, Lock, Store, WallClock},
+    event::{Clock, Folder, Gates, Lock, Store, WallClock},
     journal::{FileLock, FileStore},
     model::{Digest, GateClass, RunId},
     redact::Scrubber,
@@ -63,6 +63,11 @@ impl Inner {
         let sandbox = Arc::new(sandbox);
         open.push((path, Arc::downgrade(&sandbox)));
         Ok(sandbox)
+    }
+
+    /// The state folder as other machines know it.
+    pub fn folder(&self) -> Result<Folder, String> {
+        crate::journal::folder(&self.state, &self.host).map_err(|error| format!("{}: {error}", self.state.display()))
     }
 
     pub fn kubeconfig(&self) -> KubeconfigSource {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::{Error, ErrorKind, builder::Inner};
 use crate::{
-    bundle::{self, Bundle, Config},
+    bundle::{self, Bundle, Config, StoreIn},
     check,
-    cluster::Cluster,
+    cluster::{Cluster, ClusterEvidence, ClusterLock, Reach, Seat},
     effect::{Door, DoorParts, EffectError, HostRule, Sort},
-    event::{Cancel, Settings},
+    event::{Cancel, Evidence, Lock, LockError, Settings},
     http::Http,
     model::Target,
     process::{
@@ -138,14 +138,47 @@ impl Way {
     }
 }
 
-impl Connect for Way {
-    fn on(&self, context: &str) -> Arc<dyn Connect> {
-        Arc::new(Self {
+impl Way {
+    /// The same playbook's way to another context.
+    fn beside(&self, context: &str) -> Self {
+        Self {
             inner: self.inner.clone(),
             bundle: self.bundle.clone(),
             config: self.config.clone(),
             context: context.into(),
-        })
+        }
+    }
+
+    /// What runs of other machines know each other by, where the context's cluster keeps it.
+    fn in_cluster(
+        &self,
+        context: &bundle::Context,
+        door: &Arc<Door>,
+    ) -> Result<Option<(Arc<dyn Lock>, Arc<dyn Evidence>)>, Ended> {
+        if context.store() == StoreIn::Local {
+            return Ok(None);
+        }
+        let folder = self.inner.folder().map_err(|message| {
+            Error::new(ErrorKind::Internal, format!("no place can be kept, so nothing is changed: {message}"))
+                .hint(run::WRITABLE)
+                .ended()
+        })?;
+        let door = door.clone();
+        let reach: Reach = Arc::new(move || {
+            door.cluster().cloned().map_err(|error| match error.sort {
+                Sort::Unreachable => LockError::Unreachable { message: error.message },
+                _ => LockError::Refused { message: error.message, help: error.help },
+            })
+        });
+        let seat = Seat { host: self.inner.host.clone(), folder };
+        let lock = ClusterLock::new(reach.clone(), self.inner.lock.clone(), self.inner.store.clone(), seat);
+        Ok(Some((Arc::new(lock), Arc::new(ClusterEvidence::new(reach)))))
+    }
+}
+
+impl Connect for Way {
+    fn on(&self, context: &str) -> Arc<dyn Connect> {
+        Arc::new(self.beside(context))
     }
 
     fn connect(&self) -> Result<Connected, Ended> {
@@ -225,7 +258,17 @@ impl Connect for Way {
             kubeconfig: private,
             scrubber: self.inner.scrubber.clone(),
         });
-        Ok(Connected { target, door, pinned: context.uid.clone() })
+        let (lock, evidence) = self.in_cluster(context, &door)?.unzip();
+        Ok(Connected { target, door, pinned: context.uid.clone(), lock, evidence })
+    }
+
+    fn verified(&self, context: &str) -> Result<Option<Arc<dyn Evidence>>, Ended> {
+        let way = self.beside(context);
+        let declared = way.context().map_err(Error::ended)?;
+        if declared.store() == StoreIn::Local {
+            return Ok(None);
+        }
+        Ok(way.connect()?.evidence)
     }
 
     fn declare(

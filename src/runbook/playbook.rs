@@ -14,8 +14,8 @@ use super::{
     handle::Shared,
 };
 use crate::{
-    bundle::{Bundle, Config},
-    event::{Cancel, Opened, Settings, Sink},
+    bundle::{Bundle, Config, StoreIn},
+    event::{Cancel, Lock, Opened, RunState, Settings, Sink},
     model::{Digest, Finding, GateClass, Plan, RunId},
     run::{self, Connect as _, Requirement},
     script::{self, Declared, Setting, Sources},
@@ -80,15 +80,7 @@ impl Playbook {
         if let Some(origin) = &state.origin {
             refuse_changed(run, &bundle, Path::new(origin))?;
         }
-        let config = match (&inner.config, bundle.config()) {
-            (Some(path), _) => Some(Config::read(path)),
-            (None, Some((path, _))) if path.exists() => Some(Config::read(path)),
-            (None, Some((path, text))) => Some(Config::parse(path, text)),
-            (None, None) => None,
-        };
-        let config = config
-            .transpose()
-            .map_err(|error| Error::new(ErrorKind::Usage, "the configuration is refused").findings_are(error.0))?;
+        let config = config_of(inner, &bundle)?;
         let playbook = Self {
             inner: inner.clone(),
             bundle: Arc::new(bundle),
@@ -101,6 +93,19 @@ impl Playbook {
         order.settings = Settings { until: None, ..state.settings.clone() };
         order.resumes = Some(opened);
         Ok(order)
+    }
+
+    /// Where a run has its place, where that is not this state folder.
+    pub(super) fn lock_of(inner: &Arc<Inner>, state: &RunState) -> Result<Option<Arc<dyn Lock>>, Error> {
+        let (Some(run), Some(target)) = (&state.run, &state.target) else { return Ok(None) };
+        let bundle = Bundle::from_bytes(&inner.store.bundle(run)?)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("the bundle of run {run}: {error}")))?;
+        let config = config_of(inner, &bundle)?.map(Arc::new);
+        let way = Way { inner: inner.clone(), bundle: Arc::new(bundle), config, context: target.name.clone() };
+        if way.context()?.store() == StoreIn::Local {
+            return Ok(None);
+        }
+        way.connect().map(|connected| connected.lock).map_err(|ended| Error::new(ErrorKind::Internal, ended.message))
     }
 
     /// What is found in it, for every context that it names, all at once. Nothing is contacted.
@@ -157,6 +162,7 @@ impl Playbook {
             settings: Settings::default(),
             sinks: vec![],
             cancel: Cancel::new(),
+            break_lock: None,
             resumes: None,
         }
     }
@@ -198,6 +204,19 @@ impl Playbook {
                 .collect()
         })
     }
+}
+
+/// The `runbook.toml` that a run goes by: the one that was named, the one it began with, or the bundle's copy.
+fn config_of(inner: &Inner, bundle: &Bundle) -> Result<Option<Config>, Error> {
+    let config = match (&inner.config, bundle.config()) {
+        (Some(path), _) => Some(Config::read(path)),
+        (None, Some((path, _))) if path.exists() => Some(Config::read(path)),
+        (None, Some((path, text))) => Some(Config::parse(path, text)),
+        (None, None) => None,
+    };
+    config
+        .transpose()
+        .map_err(|error| Error::new(ErrorKind::Usage, "the configuration is refused").findings_are(error.0))
 }
 
 /// Adds everything that a playbook names: imports, files given to natives, `files(…)` patterns. What cannot be added is
@@ -283,6 +302,7 @@ pub struct Order {
     settings: Settings,
     sinks: Vec<Box<dyn Sink>>,
     cancel: Cancel,
+    break_lock: Option<String>,
     /// The run that it goes on with, held for writing from here on.
     resumes: Option<Opened>,
 }
@@ -306,6 +326,14 @@ impl Order {
     #[must_use]
     pub fn until(mut self, step: &str) -> Self {
         self.settings.until = Some(step.into());
+        self
+    }
+
+    /// Takes the place by force where another run has it, which stops that run before its next change. The reason is on
+    /// record with this run.
+    #[must_use]
+    pub fn break_lock(mut self, reason: &str) -> Self {
+        self.break_lock = Some(reason.into());
         self
     }
 
@@ -346,6 +374,8 @@ impl Order {
             soak: context.soak,
         });
         let lowest = context.gate.unwrap_or(GateClass::Auto);
+        // only other machines need to know it
+        let folder = if context.store() == StoreIn::Cluster { inner.folder().ok() } else { None };
         let shared = Arc::new(Shared::default());
         let (told, named) = (shared.clone(), shared.clone());
         let scrubber = inner.scrubber.clone();
@@ -365,6 +395,8 @@ impl Order {
             named: Box::new(move |run| named.named(run)),
             by: inner.account.clone(),
             host: inner.host.clone(),
+            folder,
+            break_lock: self.break_lock,
         };
         let handle = Run::new(shared.clone(), self.cancel, inner.store.clone());
         let resumes = self.resumes;

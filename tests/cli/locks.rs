@@ -11,7 +11,8 @@ fn a_second_run_on_the_same_cluster_is_refused_and_told_which_waits() {
     world
         .run("run q.rhai --context staging")
         .exits(30)
-        .says(&format!("run {first} is not closed: it keeps its place on staging since"))
+        .says(&format!("run {first} has its place on staging since 20"))
+        .says("it waits: gate \"Was anybody annoyed?\" waits for a decision; nothing was changed")
         .says(&format!("runbook resume {first}"))
         .says(&format!("runbook abandon {first} --reason"));
     assert_eq!(world.runs(), [first]);

@@ -1,4 +1,8 @@
-use super::super::{commands::run::Watch, global::Global, prompt};
+use super::super::{
+    commands::run::{Force, Watch},
+    global::Global,
+    prompt,
+};
 use crate::{
     model::{ExitCode, GateClass},
     runbook::Error,
@@ -9,6 +13,8 @@ use crate::{
 pub struct Args {
     /// The run, by its id or any unique part of it.
     run: String,
+    #[command(flatten)]
+    force: Force,
     #[command(flatten)]
     watch: Watch,
 }
@@ -24,6 +30,6 @@ impl Args {
             earlier.push(line.clone());
             true
         })?;
-        self.watch.run(order, global, &terminal, &earlier)
+        self.watch.run(self.force.on(order)?, global, &terminal, &earlier)
     }
 }

@@ -25,7 +25,17 @@ pub struct Args {
     #[arg(long, value_name = "REASON")]
     skip_staging: Option<String>,
     #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
     watch: Watch,
+}
+
+/// What is done about a run that is in the way.
+#[derive(clap::Args, Debug)]
+pub struct Force {
+    /// Takes the place from the run that has it, which stops before its next change; the reason is kept and shown.
+    #[arg(long, value_name = "REASON")]
+    break_lock: Option<String>,
 }
 
 /// Parameters of a playbook.
@@ -73,7 +83,7 @@ impl Args {
             }
             order = order.skip_staging(reason);
         }
-        self.watch.run(order, global, &terminal, &[])
+        self.watch.run(self.force.on(order)?, global, &terminal, &[])
     }
 }
 
@@ -113,6 +123,19 @@ impl Watch {
             say::findings(&ended.findings, &playbook);
         }
         Ok(ended.exit)
+    }
+}
+
+impl Force {
+    /// The same order with what was asked for.
+    pub fn on(&self, order: Order) -> Result<Order, Error> {
+        match &self.break_lock {
+            None => Ok(order),
+            Some(reason) if reason.trim().is_empty() => {
+                Err(Error::new(ErrorKind::Usage, "--break-lock wants a reason, which is kept and shown"))
+            }
+            Some(reason) => Ok(order.break_lock(reason)),
+        }
     }
 }
 

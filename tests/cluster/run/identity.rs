@@ -70,7 +70,7 @@ fn a_run_on_the_same_cluster_by_another_name_is_no_evidence() {
     let Some(clusters) = apiserver::shared() else { return };
     let staging = clusters.staging();
     let ns = staging.namespace("names");
-    let toml = "[contexts.staging]\n[contexts.main]\nrequires = \"staging\"\n";
+    let toml = "[contexts.staging]\n[contexts.main]\nrequires = \"staging\"\nstore = \"local\"\n";
     let world = World::new(toml, &[("staging", staging), ("main", staging)]);
     let found = format!("k8s::exists(\"Namespace/{ns}\")");
     let check = format!("step(\"Look\").verify(\"it is there\", || {found});");

@@ -1,0 +1,164 @@
+//! How far each run's journal is, in a `ConfigMap` per run that is compared and swapped before each change.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::api::{Api, Kind, NAMESPACE, RUN, Written, legal};
+use crate::{
+    event::{Head, Holder, LockError, Store},
+    model::RunId,
+};
+
+const HEAD: &str = "head";
+const HOLDER: &str = "holder";
+const BROKEN: &str = "broken";
+
+/// What is known of a run's `ConfigMap`.
+pub(super) enum Known {
+    /// It was not there.
+    Absent,
+    /// It was there, written by an earlier process.
+    Found(Value),
+    /// This process wrote it.
+    Own(Value),
+}
+
+/// The journal of the run that holds a place, as other machines see it.
+pub(super) struct Journal {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) known: Known,
+    pub(super) holder: Holder,
+}
+
+impl Known {
+    /// Reads it; refused where this state folder's copy of the run is not the one that has gone furthest.
+    pub(super) fn read(api: &Api, store: &dyn Store, run: &RunId) -> Result<Self, LockError> {
+        let Some(map) = api.get(Kind::ConfigMap, &name(run))? else { return Ok(Self::Absent) };
+        goes_on(store, run, &map)?;
+        Ok(Self::Found(map))
+    }
+}
+
+/// The name of a run's `ConfigMap`.
+fn name(run: &RunId) -> String {
+    format!("run-{}", legal(run.as_str()))
+}
+
+/// Stops a run whose place is taken by force: its next swap fails, and it reads there by whom.
+pub(super) fn break_off(api: &Api, run: &RunId, by: &Holder) -> Result<(), LockError> {
+    for _ in 0..super::TRIES {
+        let there = api.get(Kind::ConfigMap, &name(run))?;
+        let is_new = there.is_none();
+        let mut map = there.unwrap_or_else(|| empty(run));
+        map["data"][BROKEN] = json!(by).to_string().into();
+        let written = if is_new { api.create(Kind::ConfigMap, &map)? } else { api.replace(Kind::ConfigMap, &map)? };
+        if let Written::Done(_) = written {
+            return Ok(());
+        }
+    }
+    Err(LockError::Unreachable {
+        message: format!("ConfigMap/{NAMESPACE}/{} changes all the time; try again", name(run)),
+    })
+}
+
+/// Removes what is known of a run that is closed.
+pub(super) fn forget(api: &Api, run: &RunId) -> Result<(), LockError> {
+    match api.get(Kind::ConfigMap, &name(run))? {
+        Some(map) => api.delete(Kind::ConfigMap, &map),
+        None => Ok(()),
+    }
+}
+
+fn empty(run: &RunId) -> Value {
+    Kind::ConfigMap.object(&name(run), &[(RUN, &legal(run.as_str()))])
+}
+
+fn read<T: serde::de::DeserializeOwned>(map: &Value, key: &str) -> Option<T> {
+    serde_json::from_str(map["data"][key].as_str()?).ok()
+}
+
+impl Journal {
+    /// Writes how far the journal is, where nobody else has written since.
+    pub(super) fn claim(&mut self, api: &Api, head: &Head) -> Result<(), LockError> {
+        // once more where an answer of this process's own was not heard
+        for _ in 0..3 {
+            let mut map = match &self.known {
+                Known::Absent => empty(&self.holder.run),
+                Known::Found(map) => {
+                    goes_on(self.store.as_ref(), &self.holder.run, map)?;
+                    map.clone()
+                }
+                Known::Own(map) => map.clone(),
+            };
+            map["data"] = json!({ HEAD: json!(head).to_string(), HOLDER: json!(self.holder).to_string() });
+            let written = match self.known {
+                Known::Absent => api.create(Kind::ConfigMap, &map)?,
+                _ => api.replace(Kind::ConfigMap, &map)?,
+            };
+            match written {
+                Written::Done(map) => {
+                    self.known = Known::Own(map);
+                    return Ok(());
+                }
+                Written::Gone => return Err(self.gone()),
+                Written::Conflict => {}
+            }
+            let map = api.get(Kind::ConfigMap, &name(&self.holder.run))?.ok_or_else(|| self.gone())?;
+            if let Some(by) = read::<Holder>(&map, BROKEN) {
+                return Err(taken_by(&by));
+            }
+            if read::<Holder>(&map, HOLDER).as_ref() != Some(&self.holder) {
+                goes_on(self.store.as_ref(), &self.holder.run, &map)?;
+                let by = read::<Holder>(&map, HOLDER).map_or_else(|| "another process".into(), |by| by.place());
+                let message = format!("{by} goes on with run {} now", self.holder.run);
+                return Err(LockError::Lost { message });
+            }
+            self.known = Known::Found(map);
+        }
+        let message = format!("ConfigMap/{NAMESPACE}/{} changes all the time; try again", name(&self.holder.run));
+        Err(LockError::Unreachable { message })
+    }
+
+    fn gone(&self) -> LockError {
+        let name = name(&self.holder.run);
+        LockError::Lost {
+            message: format!("ConfigMap/{NAMESPACE}/{name} was deleted: how far the run is was kept there"),
+        }
+    }
+}
+
+/// Whether this state folder's journal goes on where the one ends that was written from last.
+fn goes_on(store: &dyn Store, run: &RunId, map: &Value) -> Result<(), LockError> {
+    let Some(known) = read::<Head>(map, HEAD) else { return Ok(()) };
+    let further = || read::<Holder>(map, HOLDER).map_or_else(|| "another copy".into(), |by: Holder| copy_of(&by));
+    let last = |from: u64, only: bool| {
+        let mut head = Head::default();
+        let read = store.read(run, from, &mut |line| {
+            head = Head { n: line.n, hash: line.hash().unwrap_or_default().to_owned() };
+            !only
+        });
+        read.map(|()| head).map_err(|error| LockError::Refused { message: error.to_string(), help: vec![] })
+    };
+    let own = last(known.n, true)?;
+    if own == known {
+        return Ok(());
+    }
+    let run = run.clone();
+    if own.n == known.n {
+        return Err(LockError::Forked { run, own, known, further: further() });
+    }
+    Err(LockError::Behind { run, own: last(1, false)?, known, further: further() })
+}
+
+/// Where the other copy is.
+fn copy_of(by: &Holder) -> String {
+    let folder = by.folder.as_ref().map(|folder| format!(" in {}", folder.path)).unwrap_or_default();
+    format!("the one on {}{folder}", if by.host.is_empty() { "another machine" } else { &by.host })
+}
+
+/// What the run reads whose place was taken by force.
+pub(super) fn taken_by(by: &Holder) -> LockError {
+    let words = by.broke.as_ref().map(|words| format!(": \"{words}\"")).unwrap_or_default();
+    LockError::Lost { message: format!("run {} ({}) took its place by force{words}", by.run, by.place()) }
+}
