@@ -4,11 +4,14 @@
 //! deadline or the cancel of their [`Patience`]. Nothing is retried here but watches: what to make of an unreachable
 //! server is the caller's decision.
 
+mod ask;
 mod blocking;
 mod discovery;
 mod error;
+mod exec;
 mod identity;
 mod kubeconfig;
+mod patch;
 mod places;
 mod proxy;
 mod read;
@@ -23,11 +26,14 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{LogOptions, Permission, Proxied, Wish};
 pub use blocking::Patience;
 pub use discovery::Resource;
 pub use error::{Cause, ClusterError};
+pub use exec::Executed;
 pub use kubeconfig::KubeconfigSource;
 pub use places::{ClusterEvidence, ClusterLock, Reach, Seat, Timing};
+pub use patch::{Evicted, PatchKind};
 pub use read::{Listed, Selector};
 pub use watch::{Watches, Woken};
 pub use write::{Applied, ApplyOptions, DeleteOptions, Outcome, unchanged};

@@ -68,6 +68,22 @@ impl Cluster {
         })
     }
 
+    /// The names of objects of this kind that are nearest to the reference's, in its namespace, at most three; where none is
+    /// near but there are three or fewer, these.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn nearest(&self, reference: &ObjectRef, patience: &Patience) -> Result<Vec<String>, ClusterError> {
+        let (inner, reference) = (self.inner.clone(), reference.clone());
+        self.wait(patience, &format!("list names like {reference}"), async move {
+            let resource = inner.resolve(&reference).await?;
+            let mut names = vec![];
+            let keep = |item: Value| names.extend(text(&item, "metadata.name").map(ToOwned::to_owned));
+            inner.list(&resource, reference.namespace.as_deref(), &Selector::default(), METADATA, keep).await?;
+            Ok(nearest(&reference.name, names))
+        })
+    }
+
     /// The events about an object, oldest first.
     ///
     /// # Errors
@@ -146,6 +162,21 @@ impl Inner {
         });
         Ok(found)
     }
+}
+
+/// The names that may have been meant.
+fn nearest(wanted: &str, names: Vec<String>) -> Vec<String> {
+    if names.len() <= 3 {
+        return names;
+    }
+    let score = |name: &String| {
+        let part = !wanted.is_empty() && (name.contains(wanted) || wanted.contains(name.as_str()));
+        strsim::jaro_winkler(wanted, name) + if part { 1.0 } else { 0.0 }
+    };
+    let mut scored: Vec<(f64, String)> = names.into_iter().map(|name| (score(&name), name)).collect();
+    scored.retain(|(score, _)| *score > 0.8);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    scored.into_iter().map(|(_, name)| name).take(3).collect()
 }
 
 /// The request for a list, without its page.

@@ -3,8 +3,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use http::{HeaderMap, Method, Request, Response, header, response::Parts};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
@@ -117,6 +118,10 @@ impl Call {
         uri
     }
 
+    fn limit(&self) -> Duration {
+        if self.method == Method::GET { READ } else { CHANGE }
+    }
+
     fn failed(&self, message: impl Into<String>, sent: bool) -> ClusterError {
         ClusterError::Unreachable { what: self.what.text.clone(), message: message.into(), sent }
     }
@@ -139,7 +144,18 @@ pub(super) fn encode(text: &str) -> String {
 impl Inner {
     /// Sends the request and gives the answer's head; a refusal is an error.
     pub(super) async fn open(&self, call: &mut Call) -> Result<Response<Body>, ClusterError> {
-        let limit = if call.method == Method::GET { READ } else { CHANGE };
+        let response = self.send(call).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (code, limit) = (response.status(), call.limit());
+        let bytes = self.read(call, response, limit).await?;
+        Err(from_answer(code, &bytes, &call.what))
+    }
+
+    /// Sends the request and gives the answer's head, whatever its code.
+    async fn send(&self, call: &mut Call) -> Result<Response<Body>, ClusterError> {
+        let limit = call.limit();
         let mut request =
             Request::builder().method(call.method.clone()).uri(call.uri()).header(header::ACCEPT, call.accept);
         let body = match call.body.take() {
@@ -163,12 +179,7 @@ impl Inner {
             Err(_) => return Err(call.failed(format!("no answer within {} s", limit.as_secs()), true)),
         };
         self.notes.heard(response.headers());
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let code = response.status();
-        let bytes = self.read(call, response, limit).await?;
-        Err(from_answer(code, &bytes, &call.what))
+        Ok(response)
     }
 
     async fn read(&self, call: &Call, response: Response<Body>, limit: Duration) -> Result<Bytes, ClusterError> {
@@ -181,11 +192,49 @@ impl Inner {
 
     /// Sends the request and reads its answer as JSON.
     pub(super) async fn call(&self, mut call: Call) -> Result<Value, ClusterError> {
-        let limit = if call.method == Method::GET { READ } else { CHANGE };
         let response = self.open(&mut call).await?;
-        let bytes = self.read(&call, response, limit).await?;
+        let bytes = self.read(&call, response, call.limit()).await?;
         serde_json::from_slice(&bytes)
             .map_err(|_| call.failed(format!("it answered something that is not JSON: {}", excerpt(&bytes)), true))
+    }
+
+    /// Sends the request and reads its answer, whatever it holds.
+    pub(super) async fn bytes(&self, mut call: Call) -> Result<Bytes, ClusterError> {
+        let response = self.open(&mut call).await?;
+        self.read(&call, response, call.limit()).await
+    }
+
+    /// Sends the request to something behind the server, and gives what that answered: an error is only what the server
+    /// itself says. At most `most` bytes of the body.
+    pub(super) async fn answer(&self, mut call: Call, most: usize) -> Result<(Parts, Bytes), ClusterError> {
+        let response = self.send(&mut call).await?;
+        let (head, body) = response.into_parts();
+        let read = async {
+            let (mut kept, mut frames) = (BytesMut::new(), body.into_data_stream());
+            while let Some(frame) = frames.next().await {
+                kept.extend_from_slice(&frame.map_err(|error| chain(&error))?);
+                if kept.len() >= most {
+                    kept.truncate(most);
+                    break;
+                }
+            }
+            Ok(kept.freeze())
+        };
+        let bytes = match tokio::time::timeout(call.limit(), read).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(why)) => {
+                let why: String = why;
+                return Err(call.failed(format!("the answer broke off: {why}"), true));
+            }
+            Err(_) => return Err(call.failed("the answer did not end in time", true)),
+        };
+        let said = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        // that nothing answers behind the server is what a gateway would say with the same code
+        let behind = said["message"]
+            .as_str()
+            .is_some_and(|words| words.contains("no endpoints available") || words.contains("error trying to reach"));
+        let own = !head.status.is_success() && said["kind"] == "Status" && said["apiVersion"] == "v1" && !behind;
+        if own { Err(from_answer(head.status, &bytes, &call.what)) } else { Ok((head, bytes)) }
     }
 }
 

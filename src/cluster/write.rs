@@ -4,6 +4,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt as _, stream};
@@ -13,11 +14,13 @@ use serde_json::{Value, json};
 use super::{Cluster, ClusterError, Inner, Patience, error::What, wire::Call};
 use crate::{
     model::ObjectRef,
-    object::{head, path::text},
+    object::{head, path::text, readiness},
 };
 
 /// How many objects are written at the same time.
 const CONCURRENCY: usize = 8;
+/// How long a new kind may take until it is served.
+const SERVED: Duration = Duration::from_secs(30);
 
 /// How an object is applied.
 #[derive(Clone, Debug)]
@@ -78,23 +81,64 @@ impl Cluster {
         self.wait(patience, &what, async move { inner.apply(&object, &options).await })
     }
 
-    /// Applies many objects, eight at a time: namespaces and CRDs first, the others after them. When one fails, those in flight
-    /// are finished and no more are started. One result for each object, in their order.
+    /// Applies many objects, eight at a time: namespaces and CRDs first, the others once these are there and served. When one
+    /// fails, those in flight are finished and no more are started. One result for each object, in their order.
     pub fn apply_many(&self, objects: &[Value], options: &ApplyOptions, patience: &Patience) -> Vec<Applied> {
         let (foundation, rest): (Vec<usize>, Vec<usize>) = (0..objects.len())
             .partition(|i| matches!(head(&objects[*i]).kind(), "Namespace" | "CustomResourceDefinition"));
         let mut outcomes: Vec<Outcome> = objects.iter().map(|_| Outcome::NotTried).collect();
-        for stage in [foundation, rest] {
+        for stage in [&foundation, &rest] {
             let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_)));
             if failed || stage.is_empty() {
                 continue;
             }
-            for (i, outcome) in self.apply_stage(objects, stage, options, patience) {
+            for (i, outcome) in self.apply_stage(objects, stage.clone(), options, patience) {
                 outcomes[i] = outcome;
+            }
+            if options.dry_run || rest.is_empty() {
+                continue;
+            }
+            for i in stage.iter().filter(|i| head(&objects[**i]).kind() == "CustomResourceDefinition") {
+                if let (Outcome::Applied(_), Err(error)) = (&outcomes[*i], self.is_served(&objects[*i], patience)) {
+                    outcomes[*i] = Outcome::Failed(error);
+                }
             }
         }
         let references = objects.iter().map(|object| head(object).reference());
         references.zip(outcomes).map(|(reference, outcome)| Applied { reference, outcome }).collect()
+    }
+
+    /// Waits until the kind of a definition is served.
+    fn is_served(&self, definition: &Value, patience: &Patience) -> Result<(), ClusterError> {
+        let (inner, reference) = (self.inner.clone(), head(definition).full_reference());
+        let kind = ["spec.names.kind", "spec.group"].map(|path| text(definition, path).unwrap_or_default()).join(".");
+        let what = format!("wait until {kind} is served");
+        self.wait(patience, &what.clone(), async move {
+            let end = Instant::now() + SERVED;
+            loop {
+                let found = inner.get(&reference).await?;
+                let state = found.map(|found| readiness::status(&found, jiff::Timestamp::now()));
+                match state {
+                    Some(state) if state.is_ready() => {
+                        // discovery is some milliseconds behind
+                        inner.discovery.forget();
+                        if inner.resolve_kind(&kind).await.is_ok() {
+                            return Ok(());
+                        }
+                    }
+                    Some(state) if state.status == readiness::State::Failed => {
+                        let message = format!("{}: {}", state.reason, state.message);
+                        return Err(ClusterError::Invalid { what, message, causes: vec![] });
+                    }
+                    _ => {}
+                }
+                if Instant::now() >= end {
+                    let message = format!("not so after {} s", SERVED.as_secs());
+                    return Err(ClusterError::Invalid { what, message, causes: vec![] });
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
     }
 
     fn apply_stage(
@@ -157,29 +201,6 @@ impl Cluster {
         let (inner, reference, options) = (self.inner.clone(), reference.clone(), options.clone());
         self.wait(patience, &format!("delete {reference}"), async move { inner.delete(&reference, &options).await })
     }
-
-    /// Merges `patch` into the object (RFC 7386). A `metadata.resourceVersion` in it is a precondition.
-    ///
-    /// # Errors
-    /// `NotFound`, `Conflict` where the object is not as it was, or what the server says.
-    pub fn merge_patch(
-        &self,
-        reference: &ObjectRef,
-        patch: &Value,
-        options: &ApplyOptions,
-        patience: &Patience,
-    ) -> Result<Value, ClusterError> {
-        let (inner, reference) = (self.inner.clone(), reference.clone());
-        let (patch, options) = (patch.to_string(), options.clone());
-        self.wait(patience, &format!("patch {reference}"), async move {
-            let resource = inner.resolve(&reference).await?;
-            let path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
-            let mut call = Call::get(path, What::of("patch", &reference, &resource));
-            call.method = Method::PATCH;
-            call.body = Some(("application/merge-patch+json", patch.into_bytes()));
-            inner.call(writing(call, &options)).await.map_err(|error| inner.unserved(error))
-        })
-    }
 }
 
 impl Inner {
@@ -219,7 +240,7 @@ impl Inner {
     }
 }
 
-fn writing(call: Call, options: &ApplyOptions) -> Call {
+pub(super) fn writing(call: Call, options: &ApplyOptions) -> Call {
     let mut call = call
         .query("fieldManager", &options.field_manager)
         .query("fieldValidation", if options.strict { "Strict" } else { "Warn" });

@@ -29,6 +29,8 @@ pub struct Call {
     pub trial: Option<Arc<Trial>>,
     /// The watches that a verify reads through.
     pub watches: Option<Arc<Watching>>,
+    /// Whether what does not exist is worth a look at what does: one more list.
+    pub hints: bool,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -45,7 +47,17 @@ pub type Trouble = EffectError;
 impl Call {
     /// A call in this mode, through this door.
     pub fn new(mode: Mode, door: Option<Arc<Door>>, cancel: Cancel) -> Self {
-        Self { mode, door, cancel, deadline: None, ledger: None, trial: None, watches: None, seen: Arc::default() }
+        Self {
+            mode,
+            door,
+            cancel,
+            deadline: None,
+            ledger: None,
+            trial: None,
+            watches: None,
+            hints: false,
+            seen: Arc::default(),
+        }
     }
 
     /// Ends it at this instant.

@@ -94,7 +94,7 @@ impl Ledger {
         &self,
         intent: Intent,
         before: impl FnOnce() -> Result<Vec<Before>, EffectError>,
-        send: impl FnOnce(&[Before]) -> Result<Answer, EffectError>,
+        send: impl FnOnce(&Sent) -> Result<Answer, EffectError>,
     ) -> Result<Value, EffectError> {
         let (seq, known) = {
             let mut state = self.lock();
@@ -102,15 +102,14 @@ impl Ledger {
             (state.seq, state.known.get(state.seq as usize - 1).cloned())
         };
         let idempotent = intent.idempotent || self.idempotent;
-        let mut images = None;
-        let mut uncertain = false;
+        let (mut images, mut at, mut uncertain) = (None, None, false);
         if let Some(known) = known {
             if let Some(answer) = self.replay(&intent, &known, seq, idempotent)? {
                 return Ok(answer);
             }
             // what was there before the first time is what undo has to know
             uncertain = known.results.is_none();
-            images = Some(known.sent.before);
+            (images, at) = (Some(known.sent.before), known.sent.at);
         }
         (self.standing)(None)?;
         let before = match images {
@@ -124,6 +123,7 @@ impl Ledger {
             input: intent.input,
             idempotent,
             before,
+            at: at.or_else(|| Some(jiff::Timestamp::now())),
             place: intent.place,
             part: self.part,
         };
@@ -139,7 +139,7 @@ impl Ledger {
             }
             return Err(error);
         }
-        let Answer { results, output, error } = send(&sent.before)?;
+        let Answer { results, output, error } = send(&sent)?;
         let event = Event::Effected {
             step: self.step.clone(),
             seq,

@@ -23,7 +23,7 @@ pub use call::{Call, Trouble};
 pub use cmd::{CommandAnswer, CommandInput, Left, end_child, end_unnoted};
 pub use door::{Door, DoorParts, HostRule};
 pub use error::{EffectError, Sort};
-pub use k8s::{DryRun, Readiness, Source};
+pub use k8s::{Allowed, ChangeOptions, DrainOptions, DryRun, ExecInput, LogsOf, Readiness, Source};
 pub use ledger::{Ledger, Standing};
 pub use mode::Mode;
 pub use module::{Function, Module};

@@ -124,6 +124,9 @@ pub struct Sent {
     /// What was there.
     #[serde(default)]
     pub before: Vec<Before>,
+    /// When it was sent first: what a restart is stamped with, the second time too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// Where in the script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,

@@ -578,6 +578,7 @@ fn effect() -> Event {
         input: Digest::of("x"),
         idempotent: true,
         before: vec![],
+        at: None,
         place: None,
         part: crate::event::Part::Change,
     };

@@ -45,6 +45,9 @@ pub struct Touch {
     /// Whether there is an automatic way back.
     #[serde(default)]
     pub way_back: bool,
+    /// Why it is changed although a controller keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub despite_owner: Option<String>,
     /// What is special about it, e.g. `not held to the context`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
@@ -53,7 +56,16 @@ pub struct Touch {
 impl Touch {
     /// A touch of an object, URL, path or command.
     pub fn new(verb: Verb, target: impl Into<String>) -> Self {
-        Self { verb, target: target.into(), api_version: None, file: None, tool: None, way_back: false, remark: None }
+        Self {
+            verb,
+            target: target.into(),
+            api_version: None,
+            file: None,
+            tool: None,
+            way_back: false,
+            despite_owner: None,
+            remark: None,
+        }
     }
 }
 
@@ -63,6 +75,9 @@ impl fmt::Display for Touch {
         write!(f, "{verb} {}", self.target)?;
         if let Some(file) = &self.file {
             write!(f, " ({file})")?;
+        }
+        if let Some(reason) = &self.despite_owner {
+            write!(f, " [although a controller keeps it: {reason}]")?;
         }
         if let Some(remark) = &self.remark {
             write!(f, " [{remark}]")?;

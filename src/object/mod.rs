@@ -3,6 +3,7 @@
 
 mod diff;
 mod image;
+pub mod kept;
 /// Values at dotted paths.
 pub mod path;
 pub mod readiness;

@@ -13,4 +13,5 @@ mod run;
 pub use environment::{Environment, Reachable, is_reserved};
 pub use group::{Started, boot_id, of_effect};
 pub use kubeconfig::{PrivateKubeconfig, sweep};
+pub use output::plain;
 pub use run::{Command, Ended, Finished, Hooks, OnCancel, RunError, Stream, Wake, run};

@@ -70,6 +70,13 @@ fn printable(bytes: &[u8]) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !(c.is_control() || turns(*c))).collect()
 }
 
+/// Text from elsewhere without control sequences: what a container printed.
+pub fn plain(text: &str) -> String {
+    let mut out = vec![];
+    Strip::default().strip(text.as_bytes(), &mut out);
+    printable(&out)
+}
+
 /// Takes escape sequences out of a stream, also those that two reads cut in two.
 #[derive(Default)]
 pub(super) struct Strip {

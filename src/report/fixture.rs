@@ -342,6 +342,7 @@ impl Story {
             input: Digest::of(target),
             idempotent: true,
             before: vec![Before { object: target.into(), image: None }],
+            at: None,
             place: None,
             part: Part::Change,
         };

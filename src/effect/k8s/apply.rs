@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{Source, manifest, uncertain};
+use super::{ChangeOptions, Source, manifest, uncertain};
 use crate::{
-    cluster::{self, ApplyOptions, Cluster, ClusterError},
+    cluster::{self, ApplyOptions, Cluster, ClusterError, PatchKind},
     effect::{
         Call, EffectError, Mode, Sort,
         ledger::{Answer, Intent},
@@ -32,14 +32,20 @@ impl Call {
         }
         let cluster = self.door(native)?.cluster()?;
         self.read(Read::Polled(format!("dry run of {}", object::reference(&objects[0].0))));
-        let errors = self.rehearse(cluster, &objects)?;
+        let errors = self.rehearse(cluster, &objects, None)?;
         Ok(DryRun { ok: errors.is_empty(), errors })
     }
 
     /// Applies objects server-side; gives what became of each.
-    pub fn k8s_apply(&self, source: &Source, place: Option<Place>) -> Result<Value, EffectError> {
+    pub fn k8s_apply(
+        &self,
+        source: &Source,
+        options: &ChangeOptions,
+        place: Option<Place>,
+    ) -> Result<Value, EffectError> {
         let native = "k8s::apply";
         self.allow(native, Mode::Change)?;
+        options.check(native)?;
         let objects = manifest::objects(self, native, source)?;
         if let Some(trial) = &self.trial {
             for (object, file) in &objects {
@@ -48,6 +54,7 @@ impl Call {
                 touch.file.clone_from(file);
                 touch.way_back = object::way_back::automatic(object).is_ok();
                 touch.remark = object::way_back::automatic(object).err().map(Into::into);
+                touch.despite_owner.clone_from(&options.despite_owner);
                 trial.touch(touch);
                 trial.keep(object);
             }
@@ -58,7 +65,11 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: values.iter().map(|object| object::reference(object).to_string()).collect(),
-            input: self.digest_of(&json!(values)),
+            input: self.digest_of(&if options.take_over.is_some() {
+                json!([values, options.take_over])
+            } else {
+                json!(values)
+            }),
             idempotent: true,
             place,
         };
@@ -66,7 +77,7 @@ impl Call {
             intent,
             || {
                 if objects.len() > 1 {
-                    let errors = self.rehearse(cluster, &objects)?;
+                    let errors = self.rehearse(cluster, &objects, options.take_over.as_deref())?;
                     if !errors.is_empty() {
                         return Err(EffectError::new(
                             Sort::Failed,
@@ -77,21 +88,50 @@ impl Call {
                         ));
                     }
                 }
-                self.images(cluster, &values)
+                let there = self.there(cluster, &values)?;
+                let known = values.iter().zip(&there).filter_map(|(value, live)| Some((value, live.as_ref()?)));
+                for (value, live) in known {
+                    self.refuse_kept(native, cluster, live, Some(value), options)?;
+                }
+                let before = values.iter().zip(there).map(|(value, live)| Before {
+                    object: object::reference(value).to_string(),
+                    image: live.map(|live| object::image(&live)),
+                });
+                Ok(before.collect())
             },
-            |before| self.send_all(native, cluster, &values, before),
+            |sent| {
+                if let Some(manager) = &options.take_over {
+                    self.take_over(cluster, &values, manager)?;
+                }
+                self.send_all(native, cluster, &values, &sent.before)
+            },
         )
     }
 
     /// Tries all objects without writing any; what the server would refuse. An object whose namespace or kind is made
     /// by another one of them cannot be tried, and counts as accepted.
-    fn rehearse(&self, cluster: &Cluster, objects: &[(Value, Option<String>)]) -> Result<Vec<String>, EffectError> {
+    fn rehearse(
+        &self,
+        cluster: &Cluster,
+        objects: &[(Value, Option<String>)],
+        take_over: Option<&str>,
+    ) -> Result<Vec<String>, EffectError> {
         let made =
             |kind: &str, name: &str| objects.iter().any(|(o, _)| o["kind"] == kind && o["metadata"]["name"] == name);
         let dry_run = ApplyOptions { dry_run: true, ..ApplyOptions::default() };
         let mut errors = vec![];
         for (object, file) in objects {
-            match self.outlast(|patience| cluster.apply(object, &dry_run, patience)) {
+            let tried = match self.outlast(|patience| cluster.apply(object, &dry_run, patience)) {
+                // these fields are adopted before the apply is sent
+                Err(ClusterError::Conflict { causes, .. })
+                    if !causes.is_empty() && causes.iter().all(|cause| cause.manager.as_deref() == take_over) =>
+                {
+                    let forced = ApplyOptions { force: true, ..dry_run.clone() };
+                    self.outlast(|patience| cluster.apply(object, &forced, patience))
+                }
+                tried => tried,
+            };
+            match tried {
                 Ok(_) => {}
                 Err(ClusterError::NamespaceMissing { namespace, .. }) if made("Namespace", &namespace) => {}
                 Err(ClusterError::NotServed { .. })
@@ -109,6 +149,21 @@ impl Call {
             }
         }
         Ok(errors)
+    }
+
+    /// Makes the fields that `manager` kept this program's own, without changing any: what the manifests leave out goes then.
+    fn take_over(&self, cluster: &Cluster, objects: &[Value], manager: &str) -> Result<(), EffectError> {
+        let by = ApplyOptions::default();
+        for live in self.there(cluster, objects)?.into_iter().flatten() {
+            let Some(managers) = object::kept::taken_over(&live, manager, &by.field_manager) else { continue };
+            let patch = json!([
+                { "op": "replace", "path": "/metadata/managedFields", "value": managers },
+                { "op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"] },
+            ]);
+            let reference = object::head(&live).full_reference();
+            cluster.patch(&reference, None, PatchKind::Json, &patch, &by, &self.patience())?;
+        }
+        Ok(())
     }
 
     /// Applies all, finishes what is in flight when one fails and starts no more.
@@ -150,7 +205,7 @@ impl Call {
 }
 
 /// What a script gets of an applied object; small, because it is journaled as the step's output.
-fn answer_of(object: &Value, changed: bool) -> Value {
+pub(super) fn answer_of(object: &Value, changed: bool) -> Value {
     let meta = &object["metadata"];
     json!({
         "object": object::reference(object).to_string(),

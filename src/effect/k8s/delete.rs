@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Source, apply::shown, manifest, parse, uncertain};
+use super::{ChangeOptions, Source, apply::shown, manifest, parse, uncertain};
 use crate::{
     cluster::DeleteOptions,
     effect::{
@@ -15,18 +15,25 @@ use crate::{
 impl Call {
     /// Deletes an object by its uid, or every object of a manifest in the bundle, the last first, an effect each; absent
     /// already is fine.
-    pub fn k8s_delete(&self, reference: &str, place: Option<Place>) -> Result<Value, EffectError> {
+    pub fn k8s_delete(
+        &self,
+        reference: &str,
+        options: &ChangeOptions,
+        place: Option<Place>,
+    ) -> Result<Value, EffectError> {
         let native = "k8s::delete";
         if manifest::is_named_by(self, reference) {
             let objects = self.references(native, Mode::Change, reference)?;
-            let deleted = objects.iter().rev().map(|object| self.k8s_delete(object, place.clone()));
+            let deleted = objects.iter().rev().map(|object| self.k8s_delete(object, options, place.clone()));
             return Ok(shown(&deleted.collect::<Result<Vec<_>, _>>()?));
         }
         self.allow(native, Mode::Change)?;
+        options.check(native)?;
         let parsed = parse(reference)?;
         if let Some(trial) = &self.trial {
             let mut touch = Touch::new(Verb::Delete, reference);
             touch.remark = Some("a deleted object does not come back by itself".into());
+            touch.despite_owner.clone_from(&options.despite_owner);
             trial.touch(touch);
             return Ok(json!({ "object": reference, "deleted": true }));
         }
@@ -42,16 +49,20 @@ impl Call {
             intent,
             || {
                 let found = self.outlast(|patience| cluster.get(&parsed, patience))?;
+                if let Some(live) = &found {
+                    self.refuse_kept(native, cluster, live, None, options)?;
+                }
                 Ok(vec![Before { object: reference.into(), image: found.map(|object| object::image(&object)) }])
             },
-            |before| {
+            |sent| {
                 // the object that was there when the effect was first journaled, not one that was made since
-                let uid = before.first().and_then(|b| b.image.as_ref()?["metadata"]["uid"].as_str().map(String::from));
+                let uid =
+                    sent.before.first().and_then(|b| b.image.as_ref()?["metadata"]["uid"].as_str().map(String::from));
                 let (outcome, error) = match uid {
                     None => (Outcome::Unchanged, None),
                     Some(uid) => {
-                        let options = DeleteOptions { uid: Some(uid), dry_run: false };
-                        match cluster.delete(&parsed, &options, &self.patience()) {
+                        let how = DeleteOptions { uid: Some(uid), dry_run: false };
+                        match cluster.delete(&parsed, &how, &self.patience()) {
                             Ok(Some(_)) => (Outcome::Applied, None),
                             Ok(None) => (Outcome::Unchanged, None),
                             Err(error) if error.may_have_happened() => {

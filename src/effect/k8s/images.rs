@@ -5,7 +5,6 @@ use serde_json::Value;
 use crate::{
     cluster::{Cluster, ClusterError, Selector},
     effect::{Call, EffectError},
-    event::Before,
     object,
 };
 
@@ -13,8 +12,8 @@ use crate::{
 const MANY: usize = 8;
 
 impl Call {
-    /// What is there before an apply: one read per object, or one list where many are of one kind and namespace.
-    pub(super) fn images(&self, cluster: &Cluster, objects: &[Value]) -> Result<Vec<Before>, EffectError> {
+    /// What is there before an apply, with its field managers: one read per object, or one list where many are of one kind and namespace.
+    pub(super) fn there(&self, cluster: &Cluster, objects: &[Value]) -> Result<Vec<Option<Value>>, EffectError> {
         let mut lists: BTreeMap<(String, Option<String>), Option<Vec<Value>>> = BTreeMap::new();
         let group = |object: &Value| {
             let full = object::head(object).full_reference();
@@ -27,15 +26,15 @@ impl Call {
         for (key, list) in &mut lists {
             if objects.iter().filter(|object| group(object) == *key).count() > MANY {
                 let (kind, namespace) = key;
-                let all = Selector::default();
-                *list = match self.outlast(|patience| cluster.list(kind, namespace.as_deref(), &all, patience)) {
+                let every = Selector::default();
+                *list = match self.outlast(|patience| cluster.list(kind, namespace.as_deref(), &every, patience)) {
                     Ok(listed) => Some(listed.items),
                     Err(error) if is_made_here(&error, objects) => Some(vec![]),
                     Err(error) => return Err(error.into()),
                 };
             }
         }
-        let mut images = Vec::with_capacity(objects.len());
+        let mut all = Vec::with_capacity(objects.len());
         for object in objects {
             let reference = object::reference(object);
             let found = match lists.get(&group(object)).and_then(Option::as_ref) {
@@ -46,9 +45,9 @@ impl Call {
                     Err(error) => return Err(error.into()),
                 },
             };
-            images.push(Before { object: reference.to_string(), image: found.map(|object| object::image(&object)) });
+            all.push(found);
         }
-        Ok(images)
+        Ok(all)
     }
 }
 

@@ -2,9 +2,17 @@
 //! any, effects through the ledger.
 
 mod apply;
+mod ask;
+mod change;
 mod delete;
+mod diff;
+mod drain;
+mod exec;
 mod images;
+mod job;
+mod kept;
 mod manifest;
+mod options;
 mod read;
 mod secrets;
 
@@ -15,7 +23,10 @@ use crate::{
 };
 
 pub use apply::DryRun;
+pub use ask::{Allowed, LogsOf};
+pub use exec::ExecInput;
 pub use manifest::Source;
+pub use options::{ChangeOptions, DrainOptions};
 pub use read::Readiness;
 
 fn parse(reference: &str) -> Result<ObjectRef, EffectError> {

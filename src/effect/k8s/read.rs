@@ -85,12 +85,30 @@ impl Call {
             return Ok(answer);
         }
         let Some(object) = self.k8s_get("k8s::ready", reference)? else {
-            return Ok(Readiness { ready: false, reason: format!("{reference} does not exist") });
+            return Ok(Readiness { ready: false, reason: self.k8s_missing(reference) });
         };
         let status = readiness::status(&object, jiff::Timestamp::now());
         let words = [status.status.word(), &status.reason, &status.message];
         let words: Vec<&str> = words.into_iter().filter(|text| !text.is_empty()).collect();
         Ok(Readiness { ready: status.is_ready(), reason: words.join(": ") })
+    }
+
+    /// How far an object is as its kind means it, and what its controller says; `NotFound` where it does not exist.
+    pub fn k8s_status(&self, reference: &str) -> Result<readiness::Status, EffectError> {
+        let object = self.k8s_get("k8s::status", reference)?;
+        Ok(readiness::status_of(object.as_deref(), jiff::Timestamp::now()))
+    }
+
+    /// In words, that an object does not exist; where this is asked for, with the name that may have been meant.
+    pub fn k8s_missing(&self, reference: &str) -> String {
+        let nearest = || {
+            let cluster = self.door("k8s::get").ok()?.cluster().ok()?;
+            self.nearest(cluster, &parse(reference).ok()?)
+        };
+        match self.hints.then(nearest).flatten() {
+            Some(nearest) => format!("{reference} does not exist: {nearest}"),
+            None => format!("{reference} does not exist"),
+        }
     }
 
     /// The events of an object, oldest first.

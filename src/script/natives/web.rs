@@ -7,7 +7,10 @@ use super::{
     Out, entry,
     world::{World, raise},
 };
-use crate::{effect::Mode, script::observe::Obj};
+use crate::{
+    effect::{HttpReply, Mode},
+    script::observe::Obj,
+};
 
 pub(super) fn module() -> Module {
     let mut module = Module::new();
@@ -38,11 +41,16 @@ fn get(context: &NativeCallContext, url: &Dynamic, options: Option<&Map>) -> Out
         }
     }
     let reply = world.call.http_get(&url, &headers).map_err(|error| raise(&world.place, error))?;
+    Ok(answer(reply, format!("GET {url}")))
+}
+
+/// What was answered, as a script sees it.
+pub(super) fn answer(reply: HttpReply, label: String) -> Dynamic {
     let answer = json!({
         "status": reply.status,
         "headers": reply.headers,
         "json": serde_json::from_str::<serde_json::Value>(&reply.body).ok(),
         "body": reply.body,
     });
-    Ok(Dynamic::from(Obj::new(answer, format!("GET {url}"))))
+    Dynamic::from(Obj::new(answer, label))
 }

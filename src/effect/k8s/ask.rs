@@ -1,0 +1,204 @@
+//! Questions that no watch answers: logs, permissions, what is served, what a service says.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::parse;
+use crate::{
+    cluster::{Cluster, ClusterError, LogOptions, Selector, Wish},
+    effect::{Call, EffectError, HttpReply, Mode, Sort},
+    model::{ObjectRef, Read},
+    object::{self, path::text},
+};
+
+/// Which logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogsOf {
+    /// One container; none: the one that the pod names as its default, or its first.
+    pub container: Option<String>,
+    /// The last so many lines of each container; 1000 where none is said.
+    pub tail: Option<u32>,
+    /// The last so many seconds.
+    pub since: Option<u64>,
+    /// Before the last restart.
+    pub previous: bool,
+}
+
+/// Whether this account may do something, and in which words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Whether it may.
+    pub allowed: bool,
+    /// What was asked and what was said.
+    pub reason: String,
+}
+
+impl Call {
+    /// The log of a pod, or of every pod of a workload, one after the other by their names.
+    pub fn k8s_logs(&self, reference: &str, wanted: &LogsOf) -> Result<String, EffectError> {
+        let native = "k8s::logs";
+        self.allow(native, Mode::Read)?;
+        let parsed = parse(reference)?;
+        if self.trial.is_some() {
+            return Err(EffectError::new(Sort::Unseen, format!("what {reference} has logged is not known in a trial")));
+        }
+        self.read(Read::Polled(format!("logs of {reference}")));
+        let cluster = self.door(native)?.cluster()?;
+        let logs = self.logs_of(cluster, &parsed, wanted);
+        let logs = logs.map_err(|error| self.ran_into(error))?;
+        Ok(self.door(native)?.parts.scrubber.scrub(&logs).into_owned())
+    }
+
+    pub(super) fn logs_of(
+        &self,
+        cluster: &Cluster,
+        reference: &ObjectRef,
+        wanted: &LogsOf,
+    ) -> Result<String, EffectError> {
+        let patience = self.patience();
+        let gone = || EffectError::new(Sort::Hard, format!("logs of {reference}: it does not exist"));
+        let object = cluster.get(reference, &patience)?.ok_or_else(gone)?;
+        let pods = if object::head(&object).kind() == "Pod" {
+            vec![object]
+        } else {
+            let Some(labels) = labels_of(&object) else {
+                let message = format!("{reference} has no pods that a selector finds: name a Pod, or a workload");
+                return Err(EffectError::new(Sort::Argument, message));
+            };
+            let selector = Selector { labels: Some(labels), fields: None };
+            cluster.list("Pod", reference.namespace.as_deref(), &selector, &patience)?.items
+        };
+        let mut all = String::new();
+        for pod in &pods {
+            let options = LogOptions {
+                container: wanted.container.clone().or_else(|| default_container(pod)),
+                tail: Some(wanted.tail.unwrap_or(1000)),
+                since: wanted.since,
+                previous: wanted.previous,
+            };
+            let name = object::reference(pod);
+            let log = cluster.logs(&name, &options, &patience).map_err(|error| match error {
+                // a container that has not started, or none of that name: soon, or never
+                ClusterError::Rejected { message, .. } => {
+                    EffectError::new(Sort::Hard, format!("logs of {name}: {message}"))
+                }
+                error => error.into(),
+            })?;
+            if !all.is_empty() && !all.ends_with('\n') {
+                all.push('\n');
+            }
+            all.push_str(&log);
+        }
+        Ok(all)
+    }
+
+    /// Whether this account may do `verb` to an object, or to a kind in a namespace: the server's own answer.
+    pub fn k8s_can(&self, verb: &str, what: &str, namespace: Option<&str>) -> Result<Allowed, EffectError> {
+        let native = "k8s::can";
+        self.allow(native, Mode::Read)?;
+        // `pods/log` as in kubectl, `Deployment/web/app` as everywhere
+        let (kind, object) = match what.parse::<ObjectRef>() {
+            Ok(object) => (dotted(&object), Some(object)),
+            Err(_) => (what.to_owned(), None),
+        };
+        let (verb, subresource) = match verb.split_once('/') {
+            Some((verb, subresource)) => (verb, Some(subresource)),
+            None => (verb, None),
+        };
+        if self.trial.is_some() {
+            return Ok(Allowed { allowed: true, reason: "not asked in a trial".into() });
+        }
+        self.read(Read::Polled(format!("may {verb} {what}")));
+        let cluster = self.door(native)?.cluster()?;
+        let resource = cluster.resolve_kind(&kind, &self.patience());
+        let resource = resource.map_err(|error| self.ran_into(error.into()))?;
+        let wish = Wish {
+            verb: verb.into(),
+            namespace: object.as_ref().and_then(|object| object.namespace.clone()).or(namespace.map(Into::into)),
+            name: object.map(|object| object.name),
+            subresource: subresource.map(Into::into),
+        };
+        let answer = cluster.may(&resource, &wish, &self.patience());
+        let answer = answer.map_err(|error| self.ran_into(error.into()))?;
+        let place = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+        let words = if answer.allowed { "is permitted" } else { "is not permitted" };
+        let why = if answer.reason.is_empty() { String::new() } else { format!(": {}", answer.reason) };
+        let asked = subresource.map_or_else(|| verb.to_owned(), |subresource| format!("{verb}/{subresource}"));
+        Ok(Allowed { allowed: answer.allowed, reason: format!("{asked} of {what}{place} {words}{why}") })
+    }
+
+    /// What the server serves under a kind's name: `#{ served, kind, group, version, versions, plural, namespaced, verbs }`.
+    pub fn k8s_api(&self, kind: &str) -> Result<Value, EffectError> {
+        let native = "k8s::api";
+        self.allow(native, Mode::Read)?;
+        if self.trial.is_some() {
+            return Err(EffectError::new(Sort::Unseen, format!("whether {kind} is served is not known in a trial")));
+        }
+        self.read(Read::Polled(format!("api {kind}")));
+        let cluster = self.door(native)?.cluster()?;
+        let found = match cluster.resolve_kind(kind, &self.patience()) {
+            Ok(found) => found,
+            Err(ClusterError::NotServed { nearest, .. }) => return Ok(json!({ "served": false, "nearest": nearest })),
+            Err(error) => return Err(self.ran_into(error.into())),
+        };
+        let all = cluster.resources(&self.patience()).map_err(|error| self.ran_into(error.into()))?;
+        let same = all.iter().filter(|other| other.group == found.group && other.kind == found.kind);
+        let versions: Vec<&str> = same.map(|other| other.version.as_str()).collect();
+        Ok(json!({
+            "served": true,
+            "kind": found.kind,
+            "group": found.group,
+            "version": found.version,
+            "versions": versions,
+            "plural": found.plural,
+            "namespaced": found.namespaced,
+            "verbs": found.verbs,
+        }))
+    }
+
+    /// Asks a Service or Pod through the API server's proxy; `port` is a number or a name.
+    pub fn k8s_http(
+        &self,
+        reference: &str,
+        path: &str,
+        port: Option<&str>,
+        scheme: Option<&str>,
+    ) -> Result<HttpReply, EffectError> {
+        let native = "k8s::http";
+        self.allow(native, Mode::Read)?;
+        let parsed = parse(reference)?;
+        if self.trial.is_some() {
+            return Ok(HttpReply { status: 200, headers: BTreeMap::new(), body: String::new() });
+        }
+        self.read(Read::Polled(format!("GET {path} of {reference}")));
+        let cluster = self.door(native)?.cluster()?;
+        let resource = cluster.resolve(&parsed, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
+        if !resource.group.is_empty() || !matches!(resource.kind.as_str(), "Service" | "Pod") {
+            let message = format!("`{native}` asks a Service or a Pod, and {reference} is neither");
+            return Err(EffectError::new(Sort::Argument, message));
+        }
+        let answer = cluster.proxy(&parsed, scheme, port, path, &self.patience());
+        let answer = answer.map_err(|error| self.ran_into(error.into()))?;
+        Ok(HttpReply { status: answer.status, headers: answer.headers, body: answer.body })
+    }
+}
+
+fn dotted(object: &ObjectRef) -> String {
+    object.group.as_ref().map_or_else(|| object.kind.clone(), |group| format!("{}.{group}", object.kind))
+}
+
+/// The labels that a workload's pods carry, as a selector.
+fn labels_of(object: &Value) -> Option<String> {
+    let labels = object["spec"]["selector"]["matchLabels"].as_object()?;
+    let pairs: Vec<String> =
+        labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+    (!pairs.is_empty()).then(|| pairs.join(","))
+}
+
+/// The container that is meant where none is named.
+fn default_container(pod: &Value) -> Option<String> {
+    let named = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
+    let first = pod["spec"]["containers"].get(0).and_then(|container| text(container, "name"));
+    named.or(first).map(ToOwned::to_owned)
+}

@@ -1,0 +1,101 @@
+use serde_json::{Value, json};
+
+use super::{parse, uncertain};
+use crate::{
+    effect::{
+        Call, EffectError, Mode, Sort,
+        ledger::{Answer, Intent},
+    },
+    event::{Applied, Outcome},
+    model::{Place, Touch, Verb},
+    process,
+};
+
+/// Where in a pod a command runs, and what it reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecInput {
+    /// The container; none: the pod's default one.
+    pub container: Option<String>,
+    /// What it reads on stdin: the place for secrets, which no argument may hold.
+    pub stdin: Option<String>,
+}
+
+impl Call {
+    /// Runs a command in a container; gives `#{ status, stdout, stderr }`. A status other than 0 fails the step.
+    pub fn k8s_exec(
+        &self,
+        reference: &str,
+        argv: &[String],
+        input: &ExecInput,
+        place: Option<Place>,
+    ) -> Result<Value, EffectError> {
+        let native = "k8s::exec";
+        self.allow(native, Mode::Change)?;
+        let pod = parse(reference)?;
+        if !["pod", "pods", "po"].contains(&pod.kind.to_lowercase().as_str()) || pod.namespace.is_none() {
+            let message = format!("`{native}` runs a command in one pod: \"Pod/namespace/name\", not \"{reference}\"");
+            return Err(EffectError::new(Sort::Argument, message)
+                .help("a pod of a workload: k8s::list(\"Pod\", #{ namespace: …, labels: \"app=…\" })[0]"));
+        }
+        let line = argv.join(" ");
+        if let Some(trial) = &self.trial {
+            let mut touch = Touch::new(Verb::Exec, reference);
+            touch.tool = Some(line);
+            touch.remark = Some("a command has no automatic way back".into());
+            trial.touch(touch);
+            return Ok(json!({ "status": 0, "stdout": "", "stderr": "" }));
+        }
+        let door = self.door(native)?;
+        let cluster = door.cluster()?;
+        let scrub = |text: &str| door.parts.scrubber.scrub(&process::plain(text)).into_owned();
+        let target = format!("{reference}: {}", scrub(&line));
+        let intent = Intent {
+            native: native.into(),
+            targets: vec![target.clone()],
+            input: self.digest_of(&json!([argv, input.container, input.stdin])),
+            idempotent: false,
+            place,
+        };
+        self.ledger(native)?.perform(
+            intent,
+            || {
+                let found = self.outlast(|patience| cluster.get(&pod, patience))?;
+                found.map(|_| vec![]).ok_or_else(|| self.absent(native, cluster, &pod))
+            },
+            |_| {
+                let done =
+                    cluster.exec(&pod, input.container.as_deref(), argv, input.stdin.as_deref(), &self.patience());
+                let failed = |error: EffectError| {
+                    let message = Some(error.message.clone());
+                    let result = Applied { target: target.clone(), outcome: Outcome::Failed, message, after: None };
+                    (vec![result], error)
+                };
+                match done {
+                    Ok(done) => {
+                        let (stdout, stderr) = (scrub(&done.stdout), scrub(&done.stderr));
+                        let output = json!({ "status": done.status, "stdout": stdout, "stderr": stderr });
+                        if done.status == 0 {
+                            let result = Applied {
+                                target: target.clone(),
+                                outcome: Outcome::Applied,
+                                message: None,
+                                after: None,
+                            };
+                            return Ok(Answer { results: vec![result], output, error: None });
+                        }
+                        let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
+                        let last = last.unwrap_or("it printed nothing");
+                        let message = format!("`{target}` ended with status {}: {last}", done.status);
+                        let (results, error) = failed(EffectError::new(Sort::Failed, message));
+                        Ok(Answer { results, output, error: Some(error) })
+                    }
+                    Err(error) if error.may_have_happened() => Err(uncertain(native, &target, &error.into())),
+                    Err(error) => {
+                        let (results, error) = failed(EffectError { sort: Sort::Failed, ..error.into() });
+                        Ok(Answer { results, output: Value::Null, error: Some(error) })
+                    }
+                }
+            },
+        )
+    }
+}

@@ -1,0 +1,100 @@
+//! What no watch tells of: a verify asks for it again and again.
+
+use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
+
+use crate::{
+    effect::{LogsOf, Mode},
+    script::{
+        natives::{
+            Out, web,
+            world::{World, raise},
+        },
+        observe::{self, Obj},
+    },
+};
+
+/// `k8s::logs(ref)`, `k8s::logs(ref, #{ container, tail, since, previous })`: the log of a pod, or of every pod of a
+/// workload; the last 1000 lines of each unless `tail` says more.
+///
+/// ```rhai
+/// .verify("it has migrated", || k8s::logs("Deployment/web/shop", #{ since: "10m" }).contains("migrated"))
+/// ```
+pub(super) fn logs(context: &NativeCallContext, reference: &Dynamic, options: Option<&Map>) -> Out<ImmutableString> {
+    let native = "k8s::logs";
+    let world = World::enter(context, native, Mode::Read)?;
+    world.known(native, options, &["container", "tail", "since", "previous"])?;
+    let reference = world.reference(native, reference)?;
+    let since = world.text_option(native, options, "since")?;
+    let since = since.map(|since| since.parse::<crate::model::Span>().map(|span| span.duration().as_secs()));
+    let since = since.transpose().map_err(|error| world.refuse(native, &error.to_string()))?;
+    let tail = options.and_then(|options| options.get("tail"));
+    let wanted = LogsOf {
+        container: world.text_option(native, options, "container")?,
+        tail: tail.map(|tail| world.number(native, "tail", tail)).transpose()?,
+        since,
+        previous: world.bool_option(native, options, "previous")?,
+    };
+    let logs = world.call.k8s_logs(&reference, &wanted).map_err(|error| raise(&world.place, error))?;
+    Ok(logs.into())
+}
+
+/// `k8s::can(verb, ref)`, `k8s::can(verb, kind, namespace)`: whether this account may do it, as the server says;
+/// `patch/scale` asks about a part of an object.
+///
+/// ```rhai
+/// .precheck("we may restart it", || k8s::can("patch", "Deployment/web/shop"))
+/// ```
+pub(super) fn can(
+    context: &NativeCallContext,
+    verb: &Dynamic,
+    what: &Dynamic,
+    namespace: Option<&Dynamic>,
+) -> Out<bool> {
+    let native = "k8s::can";
+    let world = World::enter(context, native, Mode::Read)?;
+    let (verb, what) = (world.text(native, "a verb", verb)?, world.text(native, "a kind or reference", what)?);
+    let namespace = namespace.map(|namespace| world.text(native, "a namespace", namespace)).transpose()?;
+    let found = world.call.k8s_can(&verb, &what, namespace.as_deref()).map_err(|error| raise(&world.place, error))?;
+    Ok(observe::record_native(context, native, Some(found.allowed), Some(found.reason)))
+}
+
+/// `k8s::api(kind)`: `#{ served, kind, group, version, versions, plural, namespaced, verbs }`; of a kind that is not served,
+/// only that.
+///
+/// ```rhai
+/// assume("HTTPRoute is served as v1", "medium", || "v1" in k8s::api("HTTPRoute").versions)
+/// ```
+pub(super) fn api(context: NativeCallContext, kind: Dynamic) -> Out<Dynamic> {
+    let native = "k8s::api";
+    let world = World::enter(&context, native, Mode::Read)?;
+    let kind = world.text(native, "a kind", &kind)?;
+    let found = world.call.k8s_api(&kind).map_err(|error| raise(&world.place, error))?;
+    Ok(Dynamic::from(Obj::new(found, format!("the API of {kind}"))))
+}
+
+/// `k8s::http(ref, path)`, `k8s::http(ref, path, #{ port, scheme })`: what a Service or Pod answers to a GET through the API
+/// server's proxy: `#{ status, headers, body, json }`.
+///
+/// ```rhai
+/// .verify("it is healthy", || k8s::http("Service/web/shop", "/healthz", #{ port: 8080 }).status == 200)
+/// ```
+pub(super) fn http(
+    context: &NativeCallContext,
+    reference: &Dynamic,
+    path: &Dynamic,
+    options: Option<&Map>,
+) -> Out<Dynamic> {
+    let native = "k8s::http";
+    let world = World::enter(context, native, Mode::Read)?;
+    world.known(native, options, &["port", "scheme"])?;
+    let (reference, path) = (world.reference(native, reference)?, world.text(native, "a path", path)?);
+    let port = match options.and_then(|options| options.get("port")) {
+        Some(port) if port.is_int() => Some(world.number(native, "a port", port)?.to_string()),
+        Some(port) => Some(world.text(native, "a port", port)?),
+        None => None,
+    };
+    let scheme = world.text_option(native, options, "scheme")?;
+    let reply = world.call.k8s_http(&reference, &path, port.as_deref(), scheme.as_deref());
+    let reply = reply.map_err(|error| raise(&world.place, error))?;
+    Ok(web::answer(reply, format!("GET {path} of {reference}")))
+}
