@@ -67,15 +67,14 @@ async fn ended(mut process: AttachedProcess, stdin: Option<String>) -> Result<Ex
     };
     process.join().await.map_err(|error| error.to_string())?;
     let Some(status) = status else { return Err("the connection ended before the command did".into()) };
-    let code = match status.status.as_deref() {
-        Some("Success") => 0,
-        _ => {
-            let causes = status.details.as_ref().and_then(|details| details.causes.as_ref());
-            let code = causes.into_iter().flatten().find(|cause| cause.reason.as_deref() == Some("ExitCode"));
-            match code.and_then(|cause| cause.message.as_deref()?.parse().ok()) {
-                Some(code) => code,
-                None => return Err(status.message.unwrap_or_else(|| "it did not say how the command ended".into())),
-            }
+    let code = if status.status.as_deref() == Some("Success") {
+        0
+    } else {
+        let causes = status.details.as_ref().and_then(|details| details.causes.as_ref());
+        let code = causes.into_iter().flatten().find(|cause| cause.reason.as_deref() == Some("ExitCode"));
+        match code.and_then(|cause| cause.message.as_deref()?.parse().ok()) {
+            Some(code) => code,
+            None => return Err(status.message.unwrap_or_else(|| "it did not say how the command ended".into())),
         }
     };
     Ok(Executed { status: code, stdout, stderr })

@@ -148,6 +148,14 @@ impl Door {
         ))
     }
 
+    /// The API server's warnings since the last call, each once; none where nothing was connected.
+    pub fn take_warnings(&self) -> Vec<String> {
+        match self.cluster.get() {
+            Some(Ok(cluster)) => cluster.take_warnings(),
+            _ => vec![],
+        }
+    }
+
     pub(super) fn http(&self) -> Result<&Http, EffectError> {
         self.http.get_or_init(|| (self.parts.http)()).as_ref().map_err(Clone::clone)
     }

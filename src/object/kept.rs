@@ -110,10 +110,12 @@ impl Keeper {
             KeeperSort::Controller => &[],
         };
         let trees = trees(live, managers);
-        different.retain(|path| match trees.is_empty() {
-            // who manages what is not known: labels and annotations of others are mostly left alone
-            true => !matches!(path.first(), Some(Part::Field("metadata"))),
-            false => trees.iter().any(|tree| owns(tree, path)),
+        different.retain(|path| {
+            if trees.is_empty() {
+                // who manages what is not known: labels and annotations of others are mostly left alone
+                return !path.iter().any(|part| matches!(part, Part::Field("metadata")));
+            }
+            trees.iter().any(|tree| owns(tree, path))
         });
         different.iter().map(|path| shown(path)).collect()
     }

@@ -151,6 +151,7 @@ impl Run {
             .until(Instant::now() + step.timeout.duration());
         call.ledger = Some(ledger.clone());
         let result = self.call(&Body::Change(step.id.clone()), Some(&step.id), &call);
+        self.notice(Some(&step.id), vec![])?;
         if let Some(trouble) = call.trouble().filter(|trouble| trouble.sort.is_final()) {
             return Err(self.stop_of(Some(&step.id), trouble.sort, &trouble));
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Stop, executor::Run, step::sort_of};
 use crate::{
-    effect::{Sort, Watching, Woken},
+    effect::{Call, Sort, Watching, Woken},
     event::{Event, VerifyResult},
     model::{Body, Check, Evaluation, Observation, Read, Span, StepId, Verdict, Verify},
     script::ErrorKind,
@@ -63,7 +63,25 @@ impl Run {
         if let Some(watching) = watching {
             watching.begin();
         }
-        let call = self.reading(watching).until(until.max(Instant::now() + ONE_LOOK));
+        let mut call = self.reading(watching).until(until.max(Instant::now() + ONE_LOOK));
+        call.hints = matches!(body, Body::Assumption(_));
+        self.look_through(call, body, step, watching)
+    }
+
+    /// The same, asking the server anew and for the names of what there is.
+    fn look_hinting(&self, body: &Body, step: Option<&StepId>) -> Result<Look, Stop> {
+        let mut call = self.reading(None).until(Instant::now() + ONE_LOOK);
+        call.hints = true;
+        self.look_through(call, body, step, None).map_err(|(stop, _)| stop)
+    }
+
+    fn look_through(
+        &self,
+        call: Call,
+        body: &Body,
+        step: Option<&StepId>,
+        watching: Option<&Arc<Watching>>,
+    ) -> Result<Look, (Stop, bool)> {
         let result = self.declared.evaluate(body, self.tag(body, step, &call));
         if let Some(watching) = watching {
             watching.end();
@@ -142,10 +160,32 @@ impl Run {
         index: usize,
         held_before: bool,
     ) -> Result<VerifyResult, Stop> {
+        let watching = Watching::new(self.door.clone());
+        let result = self.hold_watching(body, verify, step, index, held_before, &watching)?;
+        self.notice(step, watching.take_notes())?;
+        Ok(result)
+    }
+
+    /// Keeps what the API server warned of, and what else was worth telling.
+    pub(super) fn notice(&self, step: Option<&StepId>, notes: Vec<String>) -> Result<(), Stop> {
+        for text in notes.into_iter().chain(self.door.take_warnings()) {
+            self.append(&Event::Noted { text, step: step.cloned(), via: "api".into() })?;
+        }
+        Ok(())
+    }
+
+    fn hold_watching(
+        &self,
+        body: &Body,
+        verify: &Verify,
+        step: Option<&StepId>,
+        index: usize,
+        held_before: bool,
+        watching: &Arc<Watching>,
+    ) -> Result<VerifyResult, Stop> {
         let begun = Instant::now();
         let until = begun + verify.within.duration();
-        let watching = Watching::new(self.door.clone());
-        let asked = Asked { body, verify, step, index, watching: &watching };
+        let asked = Asked { body, verify, step, index, watching };
         let mut wait = Wait::new();
         let result = |look: Look, wait: &Wait| VerifyResult {
             text: verify.text.clone(),
@@ -177,10 +217,21 @@ impl Run {
             }
             let given_up = wait.hard.is_some_and(|(count, since)| count >= HARD.0 && since.elapsed() >= HARD.1);
             if Instant::now() >= until || given_up {
+                let look = self.last_words(&asked, look)?;
                 return Ok(result(look, &wait));
             }
-            self.pause(&watching, &look, until, &mut wait)?;
+            self.pause(watching, &look, until, &mut wait)?;
         }
+    }
+
+    /// What did not hold, said once more: with the names that may have been meant of what does not exist.
+    fn last_words(&self, asked: &Asked<'_>, look: Look) -> Result<Look, Stop> {
+        if !matches!(look.verdict, Verdict::NotYet | Verdict::DoesNotHold) || look.polled || look.hard {
+            return Ok(look);
+        }
+        let again = self.look_hinting(asked.body, asked.step)?;
+        // what has come true by now was not in time
+        Ok(if again.verdict == look.verdict { again } else { look })
     }
 
     /// Watches that it stays true; the look that saw it turn, where it did.

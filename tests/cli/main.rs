@@ -16,6 +16,7 @@ mod bad_state;
 mod failures;
 mod gates;
 mod locks;
+mod natives;
 mod notes;
 mod readme;
 mod secrets;

@@ -131,7 +131,7 @@ impl Call {
         Ok(pods)
     }
 
-    /// The pods of a node by their uid, but for those of DaemonSets and static ones.
+    /// The pods of a node by their uid, but for those of a `DaemonSet` and static ones.
     fn pods_of(&self, cluster: &Cluster, node: &str) -> Result<BTreeMap<String, Value>, EffectError> {
         let selector = Selector { labels: None, fields: Some(format!("spec.nodeName={node}")) };
         let listed = self.outlast(|patience| cluster.list("Pod", None, &selector, patience))?;
@@ -149,7 +149,7 @@ impl Call {
         loop {
             for pod in pods.iter_mut().filter(|pod| !pod.asked) {
                 if let Err(error) = self.go_on() {
-                    return Some(self.left(error, node, pods, None));
+                    return Some(left(error, node, pods, None));
                 }
                 match cluster.evict(&pod.reference, &pod.uid, &self.patience()) {
                     Ok(Evicted::Going | Evicted::Gone) => (pod.asked, pod.held) = (true, None),
@@ -171,33 +171,27 @@ impl Call {
             }
             self.cancel.wait(PACE);
             if let Err(error) = self.go_on() {
-                return Some(self.left(error, node, pods, Some(&there)));
+                return Some(left(error, node, pods, Some(&there)));
             }
         }
     }
+}
 
-    /// Names what is left on the node where the drain had to end.
-    fn left(
-        &self,
-        error: EffectError,
-        node: &str,
-        pods: &[Pod],
-        there: Option<&BTreeMap<String, Value>>,
-    ) -> EffectError {
-        let left: Vec<String> = pods
-            .iter()
-            .filter(|pod| there.is_none_or(|there| there.contains_key(&pod.uid)))
-            .map(|pod| match &pod.held {
-                Some(why) => format!("{} ({why})", pod.reference),
-                None if pod.asked => format!("{} (asked to go)", pod.reference),
-                None => pod.reference.to_string(),
-            })
-            .collect();
-        let message = format!("drain of {node}: {}; still there: {}", error.message, left.join(", "));
-        // what was done is known: it may be asked for again
-        let sort = if error.sort == Sort::Deadline { Sort::Failed } else { error.sort };
-        EffectError { sort, message, ..error }
-    }
+/// Names what is left on the node where the drain had to end.
+fn left(error: EffectError, node: &str, pods: &[Pod], there: Option<&BTreeMap<String, Value>>) -> EffectError {
+    let left: Vec<String> = pods
+        .iter()
+        .filter(|pod| there.is_none_or(|there| there.contains_key(&pod.uid)))
+        .map(|pod| match &pod.held {
+            Some(why) => format!("{} ({why})", pod.reference),
+            None if pod.asked => format!("{} (asked to go)", pod.reference),
+            None => pod.reference.to_string(),
+        })
+        .collect();
+    let message = format!("drain of {node}: {}; still there: {}", error.message, left.join(", "));
+    // what was done is known: it may be asked for again
+    let sort = if error.sort == Sort::Deadline { Sort::Failed } else { error.sort };
+    EffectError { sort, message, ..error }
 }
 
 fn all() -> DrainOptions {

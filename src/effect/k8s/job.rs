@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{LogsOf, Source, manifest, uncertain};
 use crate::{
-    cluster::{ApplyOptions, Cluster, ClusterError, Watches, Woken},
+    cluster::{ApplyOptions, Cluster, Watches, Woken},
     effect::{
         Call, EffectError, Mode, Sort,
         ledger::{Answer, Intent},
@@ -131,7 +131,6 @@ impl Call {
                     return Err(EffectError::new(Sort::Uncertain, message));
                 }
                 Err(error) if error.is_unreachable() => {}
-                Err(error @ ClusterError::Cancelled { .. }) => return Err(error.into()),
                 Err(error) => return Err(error.into()),
             }
             match watches.wait(until, &self.cancel) {

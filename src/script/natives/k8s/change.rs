@@ -100,7 +100,7 @@ pub(super) fn scale(
     done(&world, output, "what was scaled")
 }
 
-/// `k8s::restart(ref)`: new pods for a Deployment, StatefulSet or DaemonSet, as `kubectl rollout restart` does.
+/// `k8s::restart(ref)`: new pods for a `Deployment`, `StatefulSet` or `DaemonSet`, as `kubectl rollout restart` does.
 ///
 /// ```rhai
 /// .change(|| k8s::restart("Deployment/web/shop"))

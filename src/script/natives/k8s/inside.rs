@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `k8s::drain(node)`, `k8s::drain(node, #{ unmanaged, empty_dirs })`: cordons a node and evicts its pods, disruption budgets
-/// kept, until they are gone; pods of DaemonSets stay. Pods that nothing brings back, or that lose what is in an emptyDir,
+/// kept, until they are gone; pods of a `DaemonSet` stay. Pods that nothing brings back, or that lose what is in an `emptyDir`,
 /// stop it before anything is changed, unless the option allows it. The step's `.timeout` bounds it.
 ///
 /// ```rhai

@@ -80,8 +80,8 @@ pub(super) fn ready(context: NativeCallContext, reference: Dynamic) -> Out<bool>
     Ok(observe::record_native(&context, native, Some(found.ready), Some(found.reason)))
 }
 
-/// `k8s::status(ref)`: `#{ status, reason, message, generation, observedGeneration }`; `status` is Current, InProgress,
-/// Failed, Terminating or NotFound.
+/// `k8s::status(ref)`: `#{ status, reason, message, generation, observedGeneration }`; `status` is `Current`, `InProgress`,
+/// `Failed`, `Terminating` or `NotFound`.
 ///
 /// ```rhai
 /// .verify("the old release has given up", || k8s::status("HelmRelease/web/shop").status == "Failed")
@@ -137,12 +137,10 @@ pub(super) fn diff(context: NativeCallContext, source: Dynamic) -> Out<Dynamic> 
 }
 
 fn object(world: &World, found: Option<Arc<Value>>, reference: &str) -> Dynamic {
-    match found {
-        Some(found) => Dynamic::from(Obj::new(found, reference)),
-        None => {
-            let words = world.call.k8s_missing(reference);
-            let nearest = words.split_once("does not exist: ").map(|(_, nearest)| format!("; {nearest}"));
-            missing_because(reference, format!("not found{}", nearest.unwrap_or_default()))
-        }
+    if let Some(found) = found {
+        return Dynamic::from(Obj::new(found, reference));
     }
+    let words = world.call.k8s_missing(reference);
+    let nearest = words.split_once("does not exist: ").map(|(_, nearest)| format!("; {nearest}"));
+    missing_because(reference, format!("not found{}", nearest.unwrap_or_default()))
 }
