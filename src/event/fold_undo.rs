@@ -284,6 +284,7 @@ mod tests {
                 input: crate::model::Digest::of("x"),
                 idempotent: true,
                 before: vec![],
+                at: None,
                 place: None,
                 part,
             };
