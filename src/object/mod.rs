@@ -1,7 +1,8 @@
-//! A Kubernetes object as JSON, without I/O: YAML as kubectl reads it, references, readiness rules, diff.
+//! A Kubernetes object as JSON, without I/O: YAML as kubectl reads it, references, edges, readiness rules, diff.
 //! Everything here is a pure function over `serde_json::Value`.
 
 mod diff;
+pub mod edges;
 mod image;
 pub mod kept;
 /// Values at dotted paths.
