@@ -2,6 +2,7 @@
 
 mod builder;
 mod connect;
+mod context;
 mod error;
 mod handle;
 mod playbook;
@@ -13,11 +14,16 @@ use std::{
 };
 
 pub use builder::Builder;
+pub use context::Context;
 pub use error::{Error, ErrorKind};
 pub use handle::{Events, Run};
 pub use playbook::{Order, Playbook, params_file};
 
-pub use crate::run::Ended;
+pub use crate::{
+    cluster::Reach,
+    object::edges::{Direction, Impact},
+    run::Ended,
+};
 
 use builder::Inner;
 
@@ -47,6 +53,14 @@ impl Runbook {
     /// no error here: see [`Playbook::findings`].
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Playbook, Error> {
         Playbook::load(&self.inner, path.as_ref())
+    }
+
+    /// A context of the `runbook.toml` that is found upwards from `folder`, or that the builder names, without a playbook.
+    ///
+    /// # Errors
+    /// There is no `runbook.toml`, it is refused, or it has no such context.
+    pub fn context(&self, name: &str, folder: impl AsRef<Path>) -> Result<Context, Error> {
+        Context::find(&self.inner, name, folder.as_ref())
     }
 
     /// Goes on with a run where its journal ends, from its own copy of the bundle. No other process can write the run

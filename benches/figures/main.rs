@@ -5,6 +5,7 @@
 //!     cargo bench -- steps        rows whose name holds a word
 
 mod bare;
+mod impact;
 mod process;
 mod resume;
 mod start;
@@ -27,12 +28,13 @@ fn main() {
     // `cargo bench` hands `--bench` on, and `cargo test --benches` nothing
     let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let mut table = Table::new(words);
-    let parts: [(&str, fn(&mut Table)); 5] = [
+    let parts: [(&str, fn(&mut Table)); 6] = [
         ("start", start::version),
         ("no-op", start::no_op),
         ("steps", steps::rows),
         ("verify", verify::rows),
         ("resume", resume::rows),
+        ("impact", impact::rows),
     ];
     for (name, part) in parts {
         if table.wants(name) {

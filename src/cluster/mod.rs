@@ -15,6 +15,7 @@ mod patch;
 mod places;
 mod proxy;
 mod read;
+mod survey;
 mod watch;
 mod wire;
 mod write;
@@ -35,6 +36,7 @@ pub use kubeconfig::KubeconfigSource;
 pub use patch::{Evicted, PatchKind};
 pub use places::{ClusterEvidence, ClusterLock, Reach, Seat, Timing};
 pub use read::{Listed, Selector};
+pub use survey::{Reach, Survey};
 pub use watch::{Watches, Woken};
 pub use write::{Applied, ApplyOptions, DeleteOptions, Outcome, unchanged};
 

@@ -7,6 +7,7 @@
 mod ending;
 mod follow;
 mod gate;
+mod impact;
 mod json;
 mod plain;
 mod plan;
@@ -22,6 +23,7 @@ pub(crate) mod fixture;
 
 pub use ending::Verbs;
 pub use gate::card as gate_card;
+pub use impact::{impact_dot, impact_tree};
 pub use json::Json;
 pub use plain::Plain;
 pub use plan::{markdown, missing};

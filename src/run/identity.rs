@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Which cluster it is, and whether it is the one that the context is pinned to.
-pub(super) fn who(connected: &Connected, cancel: &Cancel) -> Result<Option<Identity>, Box<Ended>> {
+pub fn who(connected: &Connected, cancel: &Cancel) -> Result<Option<Identity>, Box<Ended>> {
     let context = &connected.target.name;
     let identity = connected.door.identity(cancel).map_err(|error| {
         let exit = if cancel.is_cancelled() { interrupted(cancel) } else { ExitCode::PreflightFailed };

@@ -18,6 +18,7 @@ mod trial;
 mod verify;
 
 pub use bind::{Connect, Connected};
+pub use identity::who;
 pub use promotion::{Requirement, Unmet};
 pub use start::{Crew, Ended, Order, WRITABLE, resume, start, together};
 pub use trial::rehearse;

@@ -81,6 +81,24 @@ impl Error {
         })
     }
 
+    pub(crate) fn exits(mut self, exit: ExitCode) -> Self {
+        self.0.exit = Some(exit);
+        self
+    }
+
+    /// The end of a run that did not begin, where none was to begin.
+    pub(crate) fn of(ended: Ended) -> Self {
+        let kind = match ended.exit {
+            ExitCode::WrongContext | ExitCode::PreflightFailed => ErrorKind::Context,
+            ExitCode::Locked => ErrorKind::Locked,
+            ExitCode::Refused => ErrorKind::Refused,
+            ExitCode::Usage => ErrorKind::Usage,
+            _ => ErrorKind::Internal,
+        };
+        let error = Self::new(kind, ended.message).findings_are(ended.findings).exits(ended.exit);
+        ended.help.into_iter().fold(error, Self::hint)
+    }
+
     /// The same as the end of a run that did not begin.
     pub(crate) fn ended(self) -> Ended {
         let exit = self.exit_code();

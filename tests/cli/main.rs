@@ -15,6 +15,7 @@ mod bad_servers;
 mod bad_state;
 mod failures;
 mod gates;
+mod impact;
 mod locks;
 mod natives;
 mod notes;

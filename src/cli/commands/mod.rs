@@ -5,6 +5,7 @@ mod approve;
 mod check;
 mod completions;
 mod done;
+mod impact;
 mod man;
 mod note;
 mod plan;
@@ -32,6 +33,7 @@ pub const VERBS: &[&str] = &[
     "note",
     "runs",
     "show",
+    "impact",
     "completions",
     "man",
 ];
@@ -66,6 +68,7 @@ enum Verb {
     Note(note::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Impact(impact::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -86,6 +89,7 @@ impl Cli {
             Verb::Note(args) => args.run(global),
             Verb::Runs(runs::Args {}) => runs::run(global),
             Verb::Show(args) => args.run(global),
+            Verb::Impact(args) => args.run(global),
             Verb::Completions(args) => Ok(args.run()),
             Verb::Man(man::Args {}) => man::run(),
         }

@@ -8,7 +8,10 @@ use crate::{
     cluster::Selector,
     effect::{Call, EffectError, Mode, Sort},
     model::Read,
-    object::readiness,
+    object::{
+        edges::{Direction, Impact},
+        readiness,
+    },
 };
 
 /// Whether an object is ready, and what its controller says.
@@ -121,5 +124,16 @@ impl Call {
         self.read(Read::Polled(format!("events of {reference}")));
         let events = self.door(native)?.cluster()?.events(&parse(reference)?, &self.patience());
         events.map_err(|error| self.ran_into(error.into()))
+    }
+
+    /// What depends on an object, or what it needs: nearest first, itself first of all.
+    pub fn k8s_impact(&self, native: &str, reference: &str, direction: Direction) -> Result<Impact, EffectError> {
+        self.allow(native, Mode::Read)?;
+        if self.trial.is_some() {
+            return Err(EffectError::new(Sort::Unseen, format!("what depends on {reference} is not known in a trial")));
+        }
+        self.read(Read::Polled(format!("what depends on {reference}")));
+        let reach = self.door(native)?.cluster()?.impact(&[parse(reference)?], direction, &self.patience());
+        Ok(reach.map_err(|error| self.ran_into(error.into()))?.impact)
     }
 }

@@ -96,7 +96,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// What names an object from outside its spec: its owners, its namespace, what keeps it.
     fn metadata(&mut self, object: &Value) {
-        for (n, owner) in at(object, "metadata.ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (n, owner) in
+            at(object, "metadata.ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
             self.reference(owner, "", &format!("metadata.ownerReferences[{n}]"));
         }
         if let Some(namespace) = self.namespace {
@@ -124,11 +126,7 @@ impl Reader<'_> {
                     self.named(kind, name, path);
                 }
             }
-            Value::Object(map) => {
-                if !self.map(key, map, value, path) {
-                    self.fields(map, path);
-                }
-            }
+            Value::Object(map) if !self.map(key, map, value, path) => self.fields(map, path),
             Value::Array(items) => {
                 for (n, item) in items.iter().enumerate() {
                     self.field(key, item, &format!("{path}[{n}]"));
@@ -171,10 +169,12 @@ impl Reader<'_> {
 
     fn reference(&mut self, reference: &Value, kind: &str, path: &str) {
         let text = |key: &str| reference.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let (Some(kind), Some(name)) = (text("kind").or(Some(kind)).filter(|kind| !kind.is_empty()), text("name")) else {
+        let (Some(kind), Some(name)) = (text("kind").or(Some(kind)).filter(|kind| !kind.is_empty()), text("name"))
+        else {
             return;
         };
-        let group = text("apiVersion").map(|version| split_api_version(version).0).or(text("apiGroup")).or(text("group"));
+        let group =
+            text("apiVersion").map(|version| split_api_version(version).0).or(text("apiGroup")).or(text("group"));
         let namespace = text("namespace").or(self.namespace).filter(|_| !is_cluster_scoped(kind));
         self.one(ObjectRef::new(kind, namespace, name).in_group(group), path);
     }
@@ -213,11 +213,9 @@ impl Reader<'_> {
             self.links.push(Link { to, by: field.into(), bond: Bond::Needs });
         };
         match self.kind {
-            "Service" => {
-                // without a selector its endpoints are somebody else's
-                if at(object, "spec.selector").and_then(Value::as_object).is_some_and(|selector| !selector.is_empty()) {
-                    selects("spec.selector", false, namespace);
-                }
+            // without a selector its endpoints are somebody else's
+            "Service" if object["spec"]["selector"].as_object().is_some_and(|selector| !selector.is_empty()) => {
+                selects("spec.selector", false, namespace);
             }
             "PodDisruptionBudget" => selects("spec.selector", false, namespace),
             "NetworkPolicy" => selects("spec.podSelector", false, namespace),
@@ -260,9 +258,12 @@ impl Reader<'_> {
             if webhook["failurePolicy"] == "Ignore" {
                 continue;
             }
-            for resource in webhook["rules"].as_array().into_iter().flatten().flat_map(|rule| {
-                rule["resources"].as_array().into_iter().flatten().filter_map(Value::as_str)
-            }) {
+            for resource in webhook["rules"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(|rule| rule["resources"].as_array().into_iter().flatten().filter_map(Value::as_str))
+            {
                 let to = Reach::One(ObjectRef::new(resource.split('/').next().unwrap_or(resource), None, "*"));
                 self.links.push(Link { to, by: format!("webhooks[{n}].rules"), bond: Bond::Makes });
             }

@@ -144,7 +144,8 @@ impl Graph {
         for (node, object) in objects.iter().enumerate() {
             // a copy of the owner's references says nothing new
             let owner = controller(object).and_then(|uid| uids.get(uid)).copied();
-            let known: HashSet<&Reach> = owner.map(|owner| read[owner].iter().map(|link| &link.to).collect()).unwrap_or_default();
+            let known: HashSet<&Reach> =
+                owner.map(|owner| read[owner].iter().map(|link| &link.to).collect()).unwrap_or_default();
             if let Some(kind) = kinds.get(&(head(object).group(), head(object).kind())) {
                 graph.join(node, *kind, "kind");
             }
@@ -205,6 +206,16 @@ impl Graph {
             };
             self.places.get(&place)?.iter().find(fits).copied()
         })
+    }
+
+    /// At most three objects whose reference is like this one, the nearest first.
+    pub fn nearest(&self, object: &ObjectRef) -> Vec<ObjectRef> {
+        let wanted = object.to_string();
+        let alike = |node: &Node| strsim::jaro_winkler(&node.object.to_string(), &wanted);
+        let mut near: Vec<(f64, &ObjectRef)> =
+            self.nodes.iter().map(|node| (alike(node), &node.object)).filter(|(score, _)| *score > 0.9).collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        near.into_iter().map(|(_, object)| object.clone()).take(3).collect()
     }
 
     fn join(&mut self, from: usize, to: usize, by: &str) {

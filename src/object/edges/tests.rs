@@ -102,7 +102,12 @@ fn what_depends_on_a_secret_store_is_reached_through_the_secret_that_it_fills() 
     let lines = reached(&graph, "ClusterSecretStore/onepassword-connect", Direction::Dependents);
     assert!(lines.contains(&"ExternalSecret.external-secrets.io/monitoring/grafana by spec.secretStoreRef".into()));
     assert!(lines.contains(&"Secret/monitoring/grafana-admin (missing) by spec.secretStoreRef > spec.target".into()));
-    assert!(lines.iter().any(|line| line.starts_with("Deployment.apps/monitoring/grafana by spec.secretStoreRef > spec.target > spec.template.spec.containers[0]")), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with(
+            "Deployment.apps/monitoring/grafana by spec.secretStoreRef > spec.target > spec.template.spec.containers[0]"
+        )),
+        "{lines:#?}"
+    );
     assert!(lines.iter().any(|line| line.starts_with("HTTPRoute.")), "through the Service: {lines:#?}");
     assert!(lines.iter().any(|line| line.starts_with("HorizontalPodAutoscaler.")));
     assert!(lines.iter().any(|line| line.starts_with("PodDisruptionBudget.")));
@@ -183,6 +188,10 @@ fn a_kind_that_nobody_foresaw_is_read_by_the_names_of_its_fields() {
         .collect();
     assert_eq!(
         to,
-        ["Namespace/n by metadata.namespace", "Secret/n/tls by spec.deep[0].tlsSecretRef", "Deployment.apps/n/d by spec.targetRef"]
+        [
+            "Namespace/n by metadata.namespace",
+            "Secret/n/tls by spec.deep[0].tlsSecretRef",
+            "Deployment.apps/n/d by spec.targetRef"
+        ]
     );
 }

@@ -4,6 +4,7 @@ use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::{
     effect::{LogsOf, Mode},
+    object::edges::Direction,
     script::{
         natives::{
             Out, web,
@@ -97,4 +98,25 @@ pub(super) fn http(
     let reply = world.call.k8s_http(&reference, &path, port.as_deref(), scheme.as_deref());
     let reply = reply.map_err(|error| raise(&world.place, error))?;
     Ok(web::answer(reply, format!("GET {path} of {reference}")))
+}
+
+/// `k8s::impact(ref)`: what depends on an object; `k8s::needs(ref)`: what it depends on. Nearest first, without the object
+/// itself: each `#{ object, exists, depth, by }`, where `by` is the field that shows why. Every kind of the cluster is
+/// listed for it.
+///
+/// ```rhai
+/// .show("who uses the store", || k8s::impact("ClusterSecretStore/vault").map(|it| it.object))
+/// ```
+pub(super) fn reached(context: &NativeCallContext, reference: &Dynamic, direction: Direction) -> Out<Dynamic> {
+    let native = if direction == Direction::Needs { "k8s::needs" } else { "k8s::impact" };
+    let world = World::enter(context, native, Mode::Read)?;
+    let reference = world.reference(native, reference)?;
+    let found = world.call.k8s_impact(native, &reference, direction).map_err(|error| raise(&world.place, error))?;
+    Ok(observe::list(found.reached.into_iter().filter(|reached| reached.depth > 0).map(|reached| {
+        let label = reached.object.to_string();
+        let answer = serde_json::json!({
+            "object": label, "exists": reached.exists, "depth": reached.depth, "by": reached.by,
+        });
+        Dynamic::from(Obj::new(answer, label))
+    })))
 }

@@ -13,7 +13,10 @@ use super::{
     Out, entry,
     world::{self, World},
 };
-use crate::effect::{ChangeOptions, Source};
+use crate::{
+    effect::{ChangeOptions, Source},
+    object::edges::Direction,
+};
 
 /// Adds a native that takes its options as one more map, or none.
 macro_rules! with_options {
@@ -50,6 +53,8 @@ pub(super) fn module() -> Module {
         ask::can(&context, &verb, &what, Some(&namespace))
     });
     entry(m, "api", ask::api);
+    entry(m, "impact", |context: NativeCallContext, of: Dynamic| ask::reached(&context, &of, Direction::Dependents));
+    entry(m, "needs", |context: NativeCallContext, of: Dynamic| ask::reached(&context, &of, Direction::Needs));
     with_options!(m, "http", ask::http, reference, path);
     with_options!(m, "apply", change::apply, source);
     with_options!(m, "delete", change::delete, reference);
