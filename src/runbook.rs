@@ -20,7 +20,7 @@ pub use handle::{Events, Run};
 pub use playbook::{Order, Playbook, params_file};
 
 pub use crate::{
-    cluster::Reach,
+    cluster::Followed,
     object::edges::{Direction, Impact},
     run::Ended,
 };

@@ -36,7 +36,7 @@ pub use kubeconfig::KubeconfigSource;
 pub use patch::{Evicted, PatchKind};
 pub use places::{ClusterEvidence, ClusterLock, Reach, Seat, Timing};
 pub use read::{Listed, Selector};
-pub use survey::{Reach, Survey};
+pub use survey::{Followed, Survey};
 pub use watch::{Watches, Woken};
 pub use write::{Applied, ApplyOptions, DeleteOptions, Outcome, unchanged};
 

@@ -30,7 +30,7 @@ pub struct Survey {
 
 /// What depends on some objects, or what they need, and what could not be looked at.
 #[derive(Debug)]
-pub struct Reach {
+pub struct Followed {
     /// What is reached.
     pub impact: Impact,
     /// How many objects were looked at.
@@ -46,7 +46,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::resolve`] and [`Cluster::survey`].
-    pub fn impact(&self, of: &[ObjectRef], direction: Direction, patience: &Patience) -> Result<Reach, ClusterError> {
+    pub fn impact(&self, of: &[ObjectRef], direction: Direction, patience: &Patience) -> Result<Followed, ClusterError> {
         let mut meant = vec![];
         for reference in of {
             let resource = self.resolve(reference, patience)?;
@@ -57,7 +57,7 @@ impl Cluster {
         let graph = Graph::of(&objects);
         let unknown = meant.iter().filter(|reference| graph.find(reference).is_none());
         let unknown = unknown.map(|reference| (reference.clone(), graph.nearest(reference))).collect();
-        Ok(Reach { impact: graph.impact(&meant, direction), objects: objects.len(), unseen, unknown })
+        Ok(Followed { impact: graph.impact(&meant, direction), objects: objects.len(), unseen, unknown })
     }
 
     /// Lists every kind, each in the version that its group prefers; events, leases and the like are left out.

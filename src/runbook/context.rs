@@ -3,7 +3,7 @@ use std::{fmt, path::Path, sync::Arc};
 use super::{Error, ErrorKind, builder::Inner, connect::Way};
 use crate::{
     bundle::{Bundle, Config},
-    cluster::{Patience, Reach},
+    cluster::{Patience, Followed},
     event::Cancel,
     model::ObjectRef,
     object::edges::Direction,
@@ -37,7 +37,7 @@ impl Context {
     /// # Errors
     /// The context cannot be reached, is another cluster than the pinned one, or has no kind or object of a name; then
     /// with the nearest names there are.
-    pub fn impact(&self, of: &[ObjectRef], direction: Direction, cancel: &Cancel) -> Result<Reach, Error> {
+    pub fn impact(&self, of: &[ObjectRef], direction: Direction, cancel: &Cancel) -> Result<Followed, Error> {
         let connected = self.connect(cancel)?;
         let cluster = connected.door.cluster().map_err(|error| unreached(&error.message, error.help.clone()))?;
         let patience = Patience { deadline: None, cancel: cancel.clone() };
