@@ -46,7 +46,12 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::resolve`] and [`Cluster::survey`].
-    pub fn impact(&self, of: &[ObjectRef], direction: Direction, patience: &Patience) -> Result<Followed, ClusterError> {
+    pub fn impact(
+        &self,
+        of: &[ObjectRef],
+        direction: Direction,
+        patience: &Patience,
+    ) -> Result<Followed, ClusterError> {
         let mut meant = vec![];
         for reference in of {
             let resource = self.resolve(reference, patience)?;

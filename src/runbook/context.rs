@@ -3,7 +3,7 @@ use std::{fmt, path::Path, sync::Arc};
 use super::{Error, ErrorKind, builder::Inner, connect::Way};
 use crate::{
     bundle::{Bundle, Config},
-    cluster::{Patience, Followed},
+    cluster::{Followed, Patience},
     event::Cancel,
     model::ObjectRef,
     object::edges::Direction,
