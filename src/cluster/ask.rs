@@ -145,7 +145,18 @@ impl Cluster {
             what.text = format!("GET /{path} of {reference}");
             let mut call = Call::get(format!("{base}/{}/proxy/{path}", encode(&name)), what);
             call.accept = "*/*";
-            let (head, bytes) = inner.answer(call, MOST).await?;
+            let (head, bytes) = match inner.answer(call, MOST).await {
+                Ok(answer) => answer,
+                // a service whose endpoints were never made is there all the same, and has none
+                Err(error @ ClusterError::NotFound { .. }) => match inner.get(&reference).await? {
+                    Some(_) => {
+                        let body = format!("no endpoints available for {reference}");
+                        return Ok(Proxied { status: 503, headers: BTreeMap::new(), body });
+                    }
+                    None => return Err(error),
+                },
+                Err(error) => return Err(error),
+            };
             let headers = head.headers.iter().filter_map(|(name, value)| {
                 Some((name.as_str().to_ascii_lowercase(), value.to_str().ok()?.to_owned()))
             });

@@ -31,13 +31,15 @@ pub struct ApplyOptions {
     pub dry_run: bool,
     /// Takes fields from other managers; never a default.
     pub force: bool,
+    /// Takes fields from this manager, where it is the only one in the way.
+    pub take_over: Option<String>,
     /// Refuses fields that the schema does not have.
     pub strict: bool,
 }
 
 impl Default for ApplyOptions {
     fn default() -> Self {
-        Self { field_manager: "runbook".into(), dry_run: false, force: false, strict: true }
+        Self { field_manager: "runbook".into(), dry_run: false, force: false, take_over: None, strict: true }
     }
 }
 
@@ -205,13 +207,24 @@ impl Cluster {
 
 impl Inner {
     async fn apply(&self, object: &Value, options: &ApplyOptions) -> Result<Value, ClusterError> {
+        match (self.apply_once(object, options, options.force).await, &options.take_over) {
+            (Err(ClusterError::Conflict { causes, .. }), Some(manager))
+                if !causes.is_empty() && causes.iter().all(|cause| cause.manager.as_ref() == Some(manager)) =>
+            {
+                self.apply_once(object, options, true).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn apply_once(&self, object: &Value, options: &ApplyOptions, force: bool) -> Result<Value, ClusterError> {
         let resource = self.resolve_object(object).await?;
         let reference = head(object).reference();
         let path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
         let mut call = Call::get(path, What::of("apply", &reference, &resource));
         call.method = Method::PATCH;
         call.body = Some(("application/apply-patch+yaml", object.to_string().into_bytes()));
-        let call = writing(call, options).query("force", options.force.to_string());
+        let call = writing(call, options).query("force", force.to_string());
         self.call(call).await.map_err(|error| self.unserved(error))
     }
 

@@ -103,7 +103,8 @@ impl Call {
                 if let Some(manager) = &options.take_over {
                     self.take_over(cluster, &values, manager)?;
                 }
-                self.send_all(native, cluster, &values, &sent.before)
+                let by = ApplyOptions { take_over: options.take_over.clone(), ..ApplyOptions::default() };
+                self.send_all(native, cluster, &values, &sent.before, &by)
             },
         )
     }
@@ -118,20 +119,11 @@ impl Call {
     ) -> Result<Vec<String>, EffectError> {
         let made =
             |kind: &str, name: &str| objects.iter().any(|(o, _)| o["kind"] == kind && o["metadata"]["name"] == name);
-        let dry_run = ApplyOptions { dry_run: true, ..ApplyOptions::default() };
+        let take_over = take_over.map(ToOwned::to_owned);
+        let dry_run = ApplyOptions { dry_run: true, take_over, ..ApplyOptions::default() };
         let mut errors = vec![];
         for (object, file) in objects {
-            let tried = match self.outlast(|patience| cluster.apply(object, &dry_run, patience)) {
-                // these fields are adopted before the apply is sent
-                Err(ClusterError::Conflict { causes, .. })
-                    if !causes.is_empty() && causes.iter().all(|cause| cause.manager.as_deref() == take_over) =>
-                {
-                    let forced = ApplyOptions { force: true, ..dry_run.clone() };
-                    self.outlast(|patience| cluster.apply(object, &forced, patience))
-                }
-                tried => tried,
-            };
-            match tried {
+            match self.outlast(|patience| cluster.apply(object, &dry_run, patience)) {
                 Ok(_) => {}
                 Err(ClusterError::NamespaceMissing { namespace, .. }) if made("Namespace", &namespace) => {}
                 Err(ClusterError::NotServed { .. })
@@ -173,8 +165,9 @@ impl Call {
         cluster: &Cluster,
         objects: &[Value],
         before: &[Before],
+        by: &ApplyOptions,
     ) -> Result<Answer, EffectError> {
-        let answers = cluster.apply_many(objects, &ApplyOptions::default(), &self.patience());
+        let answers = cluster.apply_many(objects, by, &self.patience());
         let mut results = Vec::with_capacity(objects.len());
         let mut outputs = Vec::with_capacity(objects.len());
         let mut first: Option<EffectError> = None;

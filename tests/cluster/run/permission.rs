@@ -82,3 +82,23 @@ fn a_verify_that_may_not_look_fails_soon_and_names_what_is_missing() {
     let took = started.elapsed();
     assert!(took > Duration::from_secs(10) && took < Duration::from_mins(1), "{took:?}");
 }
+
+#[test]
+fn a_verify_that_may_list_but_not_watch_polls_and_says_so() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("poller");
+    let user = format!("user-{ns}");
+    permit(server, &user, &ns, "get, list, patch, create");
+    let signal = format!("k8s::get(\"ConfigMap/{ns}/signal\").data.go == \"yes\"");
+    let world = world(server, &user, &ns, &signal);
+    let live = world.start("run p.rhai --context staging");
+    let run = world.new_run(&[]);
+    world.sees(&run, "verify.observed", |p| p["verdict"] == "not-yet");
+    server.apply(&format!(
+        "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: signal, namespace: {ns}}}, data: {{go: 'yes'}}}}"
+    ));
+    live.ends().exits(0).says("cannot be watched, so it is listed again and again");
+    let notes = world.journal(&run).of("note.added");
+    assert!(notes.iter().any(|note| note["text"].as_str().unwrap().contains("ConfigMap")), "{notes:?}");
+}
