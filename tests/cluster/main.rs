@@ -3,5 +3,6 @@
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
 mod client;
+mod places;
 mod run;
 mod servers;

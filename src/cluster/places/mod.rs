@@ -10,8 +10,6 @@ mod evidence;
 mod head;
 mod held;
 mod lease;
-#[cfg(test)]
-mod tests;
 
 pub use evidence::ClusterEvidence;
 
