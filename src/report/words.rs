@@ -55,9 +55,12 @@ fn block(about: impl Into<String>, lines: Vec<String>) -> impl Iterator<Item = E
     lines.into_iter().map(move |text| Entry { mark: Mark::Block, about: about.clone(), text })
 }
 
-/// What was asked for, and of which context where every one of the plan was asked.
-fn with_context(name: &str, context: Option<&str>) -> String {
-    context.map_or_else(|| name.to_string(), |context| format!("{name} on {context}"))
+fn discovered(name: &str, context: Option<&str>, found: &Value, failed: Option<&str>) -> Entry {
+    let name = context.map_or_else(|| name.to_string(), |context| format!("{name} on {context}"));
+    match failed {
+        None => entry(Mark::Detail, "discover", format!("{name}: {}", value(found, 200))),
+        Some(why) => entry(Mark::Odd, "discover", format!("{name}: not answered, the sample stands in: {why}")),
+    }
 }
 
 /// The entries of a line. `before` is what was known before the line.
@@ -68,26 +71,10 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
     };
     match event {
         Event::Opened { run, playbook, title, target, .. } => opened(run.as_str(), playbook, title, target),
-        Event::Discovered { name, context, value: found, failed, .. } => {
-            let name = with_context(name, context.as_deref());
-            let (mark, text) = match failed {
-                None => (Mark::Detail, format!("{name}: {}", value(found, 200))),
-                Some(why) => (Mark::Odd, format!("{name}: not answered, the sample stands in: {why}")),
-            };
-            vec![entry(mark, "discover", text)]
+        Event::Discovered { name, context, value, failed, .. } => {
+            vec![discovered(name, context.as_deref(), value, failed.as_deref())]
         }
-        Event::Bound { identity, plan, digest, staged } => {
-            let cluster = identity
-                .as_ref()
-                .map(|id| format!("{} {}, kube-system {}; ", id.server, id.version, id.uid))
-                .unwrap_or_default();
-            let steps = count(plan.steps().count(), "step");
-            let phases = count(plan.phases.len(), "phase");
-            let mut out =
-                vec![entry(Mark::Detail, "bound", format!("{cluster}plan {}: {steps} in {phases}", digest.short()))];
-            out.extend(staging(staged));
-            out
-        }
+        Event::Bound { identity, plan, digest, staged } => bound(identity.as_ref(), plan, digest, staged),
         Event::Probed { text, verdict, observations, reality, .. } => {
             vec![probed(text, *verdict, &brief_of(*verdict, observations), reality.as_deref())]
         }
@@ -246,6 +233,15 @@ fn opened(run: &str, playbook: &str, title: &str, target: &Target) -> Vec<Entry>
     if target.sandbox {
         out.push(entry(Mark::News, "sandbox", "an in-memory Kubernetes API: no real cluster is touched"));
     }
+    out
+}
+
+fn bound(identity: Option<&Identity>, plan: &Plan, digest: &Digest, staged: &Staged) -> Vec<Entry> {
+    let cluster =
+        identity.map(|id| format!("{} {}, kube-system {}; ", id.server, id.version, id.uid)).unwrap_or_default();
+    let (steps, phases) = (count(plan.steps().count(), "step"), count(plan.phases.len(), "phase"));
+    let mut out = vec![entry(Mark::Detail, "bound", format!("{cluster}plan {}: {steps} in {phases}", digest.short()))];
+    out.extend(staging(staged));
     out
 }
 
