@@ -91,6 +91,9 @@ pub enum Staged {
         /// What differs from it: values declared per context.
         #[serde(default)]
         differences: Vec<String>,
+        /// What its outcome's verifies showed once more before this run began, where the context asks for a soak.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        again: Vec<VerifyResult>,
     },
     /// It was skipped.
     Skipped {

@@ -120,13 +120,15 @@ fn header(incident: &Incident) -> Vec<String> {
     });
     match &incident.staged {
         Staged::NotRequired => {}
-        Staged::By { run, context, at, differences } => {
+        Staged::By { run, context, at, differences, again } => {
             let differ = if differences.is_empty() {
                 "nothing differs".into()
             } else {
                 format!("differs in {}", differences.iter().map(|name| inline(name)).collect::<Vec<_>>().join(", "))
             };
-            out.push(format!("- Staged: run {} on {}, {}; {differ}", code(run.as_str()), code(context), time(*at)));
+            let soaked = if again.is_empty() { "" } else { "; its outcome held once more before this run" };
+            let (run, context, at) = (code(run.as_str()), code(context), time(*at));
+            out.push(format!("- Staged: run {run} on {context}, {at}; {differ}{soaked}"));
         }
         Staged::Skipped { reason } => out.push(format!("- Staged: skipped, \"{}\"", inline(reason))),
     }

@@ -205,6 +205,7 @@ fn no_record_speaks_of_fault_and_each_asks_at_most_seven_what_or_how_questions()
             context: "staging".into(),
             at: "2025-12-13T00:00:00Z".parse().unwrap(),
             differences: vec!["host".into()],
+            again: vec![],
         },
     ];
     let mut seen = 0;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::{Applied, Event, Failure, Line, Message, Outcome, Said, Staged, VerifyResult},
     model::{
-        Decision, Finding, GateClass, Severity, StepId, Target, Verdict,
+        Decision, Digest, Finding, GateCard, GateClass, Identity, Plan, Severity, StepId, Target, Verdict,
         text::{count, cut, elapsed, one_line, value, visible},
     },
 };
@@ -88,19 +88,7 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             out.extend(ask.iter().map(|ask| entry(Mark::News, "run", format!("to decide: {ask}"))));
             out
         }
-        Event::GateOpened { card, digest } => {
-            let by_itself = card.class == GateClass::Auto && card.all_hold() && !card.needs_acknowledgement();
-            if by_itself {
-                return vec![entry(
-                    Mark::Detail,
-                    "gate",
-                    format!("{} (opens by itself: every verify holds)", card.question),
-                )];
-            }
-            let mut out = vec![entry(Mark::News, "gate", &card.question)];
-            out.extend(block("gate", gate::card(card, digest, verbs)));
-            out
-        }
+        Event::GateOpened { card, digest } => asked(card, digest, verbs),
         Event::GateDecided { gate, decision, via, .. } => vec![decided(gate.as_str(), decision, via)],
         Event::Received { message } => vec![received(message)],
         Event::PhaseStarted { index, title } => {
@@ -236,6 +224,15 @@ fn opened(run: &str, playbook: &str, title: &str, target: &Target) -> Vec<Entry>
     out
 }
 
+fn asked(card: &GateCard, digest: &Digest, verbs: super::Verbs) -> Vec<Entry> {
+    if card.class == GateClass::Auto && card.all_hold() && !card.needs_acknowledgement() {
+        return vec![entry(Mark::Detail, "gate", format!("{} (opens by itself: every verify holds)", card.question))];
+    }
+    let mut out = vec![entry(Mark::News, "gate", &card.question)];
+    out.extend(block("gate", gate::card(card, digest, verbs)));
+    out
+}
+
 fn bound(identity: Option<&Identity>, plan: &Plan, digest: &Digest, staged: &Staged) -> Vec<Entry> {
     let cluster =
         identity.map(|id| format!("{} {}, kube-system {}; ", id.server, id.version, id.uid)).unwrap_or_default();
@@ -248,12 +245,17 @@ fn bound(identity: Option<&Identity>, plan: &Plan, digest: &Digest, staged: &Sta
 fn staging(staged: &Staged) -> Option<Entry> {
     match staged {
         Staged::NotRequired => None,
-        Staged::By { run, context, at, differences } => {
+        Staged::By { run, context, at, differences, again } => {
             let differ = match differences.len() {
                 0 => "nothing differs".into(),
                 _ => format!("differs in {}", differences.join(", ")),
             };
-            Some(entry(Mark::News, "staging", format!("verified by run {run} on {context} at {at:.0}; {differ}")))
+            let soaked = if again.is_empty() { "" } else { "; its outcome still holds there" };
+            Some(entry(
+                Mark::News,
+                "staging",
+                format!("verified by run {run} on {context} at {at:.0}{soaked}; {differ}"),
+            ))
         }
         Staged::Skipped { reason } => Some(entry(Mark::Odd, "staging", format!("skipped: {reason}"))),
     }

@@ -182,7 +182,7 @@ impl Asking {
         let opened = doors.entry(context.into()).or_insert_with(|| {
             let here = (self.here.as_str(), self.identity.as_ref());
             let there = elsewhere(self.connect.on(context).as_ref(), here, &self.cancel);
-            there.map(|there| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
+            there.map(|(there, _)| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
         });
         opened.clone()
     }

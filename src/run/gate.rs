@@ -100,8 +100,11 @@ impl Run {
             crate::event::Staged::Skipped { reason } => {
                 facts.push(Fact::Acknowledge { text: format!("the staging run is skipped: {reason}") });
             }
-            crate::event::Staged::By { run, context, differences, .. } => {
+            crate::event::Staged::By { run, context, differences, again, .. } => {
                 facts.push(Fact::Known { text: format!("verified on {context} by run {run}") });
+                facts.extend(again.iter().map(|verify| Fact::Known {
+                    text: format!("after its soak still so on {context}: {}", verify.text),
+                }));
                 facts.extend(
                     differences.iter().map(|text| Fact::Known { text: format!("differs from that run: {text}") }),
                 );

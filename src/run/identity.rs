@@ -40,15 +40,15 @@ pub(super) fn elsewhere(
     connect: &dyn Connect,
     here: (&str, Option<&Identity>),
     cancel: &Cancel,
-) -> Result<Connected, Box<Ended>> {
+) -> Result<(Connected, Option<Identity>), Box<Ended>> {
     let connected = connect.connect().map_err(Box::new)?;
     let identity = who(&connected, cancel)?;
     if let (name, Some(own)) = here
-        && let Some(other) = identity.filter(|other| other.uid == own.uid)
+        && let Some(other) = identity.as_ref().filter(|other| other.uid == own.uid)
     {
         return Err(one_cluster(name, &connected.target.name, &other.uid));
     }
-    Ok(connected)
+    Ok((connected, identity))
 }
 
 /// Two contexts are two clusters, or staging first says nothing.

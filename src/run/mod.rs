@@ -12,6 +12,7 @@ mod place;
 mod preflight;
 mod promotion;
 mod repeat;
+mod soak;
 mod start;
 mod step;
 mod trial;

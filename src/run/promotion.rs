@@ -43,17 +43,17 @@ pub(super) struct Candidate<'a> {
 }
 
 /// Looks for a run that verified the same bundle with the same params on the required context: first in this state
-/// folder, then on that context's cluster, where what other machines verified is kept there.
+/// folder, then on that context's cluster, where what other machines verified is kept there. Gives that run with it.
 pub(super) fn evidence(
     store: &dyn Store,
     need: &Requirement,
     this: &Candidate<'_>,
     connect: &dyn Connect,
-) -> Result<Staged, Unmet> {
+) -> Result<(Staged, RunState), Unmet> {
     let runs = store.runs().map_err(|error| Unmet { message: error.to_string(), help: vec![], rank: 0 })?;
     let here = runs.into_iter().filter_map(|(id, state)| Some((id, state.ok()?))).collect();
     let unmet = match among(here, need, this) {
-        Ok(staged) => return Ok(staged),
+        Ok(found) => return Ok(found),
         Err(unmet) => unmet,
     };
     let there = match connect.verified(&need.context) {
@@ -72,7 +72,7 @@ pub(super) fn evidence(
     }
 }
 
-fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>) -> Result<Staged, Unmet> {
+fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>) -> Result<(Staged, RunState), Unmet> {
     let params = comparable(this.plan);
     let mut nearest: Option<(u8, String)> = None;
     let mut miss = |rank: u8, why: String| {
@@ -134,12 +134,9 @@ fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>)
             );
             continue;
         }
-        return Ok(Staged::By {
-            run: id,
-            context: target.name.clone(),
-            at,
-            differences: differences(&state, this.plan),
-        });
+        let context = target.name.clone();
+        let staged = Staged::By { run: id, context, at, differences: differences(&state, this.plan), again: vec![] };
+        return Ok((staged, state));
     }
     let rank = nearest.as_ref().map_or(0, |(rank, _)| *rank);
     let why = nearest.map_or_else(|| format!("there is no run of it on {}", need.context), |(_, why)| why);

@@ -11,6 +11,7 @@ use super::{
     identity::who,
     place,
     promotion::{self, Candidate, Requirement},
+    soak::Soaked,
 };
 use crate::{
     bundle::Bundle,
@@ -294,11 +295,25 @@ fn staged(
         // runs of other machines count too, so the time is the cluster's
         now: connected.door.server_now().unwrap_or_else(|| crew.clock.now()),
     };
-    promotion::evidence(crew.store.as_ref(), need, &candidate, order.connect.as_ref()).map_err(|unmet| {
+    let found = promotion::evidence(crew.store.as_ref(), need, &candidate, order.connect.as_ref());
+    let (mut staged, state) = found.map_err(|unmet| {
         let mut ended = Ended::new(ExitCode::Refused, unmet.message);
         ended.help = unmet.help;
         Box::new(ended)
-    })
+    })?;
+    if need.soak.is_some()
+        && let Staged::By { again, .. } = &mut staged
+    {
+        let soaked = Soaked {
+            connect: order.connect.as_ref(),
+            here: (&connected.target.name, identity),
+            staged: &state,
+            cancel: &order.cancel,
+            clock: crew.clock.as_ref(),
+        };
+        *again = soaked.look()?;
+    }
+    Ok(staged)
 }
 
 /// A context that the plan does not name is not one of its contexts, however well it is declared.

@@ -78,6 +78,44 @@ fn a_staging_run_counts_for_its_time_only() {
 }
 
 #[test]
+fn after_the_soak_the_outcome_is_looked_at_again_on_staging() {
+    let outcome = "k8s::get(\"ConfigMap/default/hello\").data.greeting == \"hello\"";
+    let world = World::new();
+    let text =
+        format!("{}{PARAMS}{GREET}", crate::program::PLAN).replace("k8s::exists(\"Namespace/default\")", outcome);
+    world.file("p.rhai", text);
+    world.file("runbook.toml", format!("{TOML}soak = \"1ms\"\n"));
+    world.go().exits(0);
+    let staging = world.only();
+    world.change("staging", "ConfigMap", "hello", &crate::program::config_map("hello", "goodbye"));
+    world
+        .run(MAIN)
+        .exits(13)
+        .says(&format!("run {staging} soaked, and what it verified is not so now"))
+        .says("\"the namespace is there\" no longer holds on staging: ")
+        .says("\"goodbye\", expected \"hello\"");
+    assert_eq!(world.only(), staging, "no run began");
+    assert!(world.object("main", HELLO).is_none());
+    world.change("staging", "ConfigMap", "hello", &crate::program::config_map("hello", "hello"));
+    world.run(MAIN).exits(0).says("its outcome still holds there");
+    let main = world.runs().into_iter().find(|run| *run != staging).unwrap();
+    let again = &world.journal(&main).of("run.bound")[0]["staged"]["by"]["again"][0];
+    assert_eq!((&again["verdict"], &again["observations"][0]["observed"]), (&"holds".into(), &"hello".into()));
+}
+
+#[test]
+fn staging_that_became_another_cluster_since_it_was_verified_is_no_evidence_after_a_soak() {
+    let world = world();
+    world.file("runbook.toml", format!("{TOML}soak = \"1ms\"\n"));
+    world.go().exits(0);
+    let sandbox = std::fs::read_dir(world.state().join("sandbox")).unwrap().map(|entry| entry.unwrap());
+    let staging =
+        sandbox.into_iter().find(|entry| entry.file_name().to_string_lossy().starts_with("staging-")).unwrap();
+    std::fs::remove_dir_all(staging.path()).unwrap();
+    world.run(MAIN).exits(13).says("staging is another cluster than the one that it verified");
+}
+
+#[test]
 fn going_without_staging_is_acknowledged_recorded_and_shown() {
     let world = world();
     world.run(&format!("{MAIN} --skip-staging ''")).exits(2).says("--skip-staging wants a reason");
