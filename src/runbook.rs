@@ -5,7 +5,10 @@ mod connect;
 mod context;
 mod error;
 mod handle;
+mod notify;
+mod order;
 mod playbook;
+mod resume;
 
 use std::{
     fmt,
@@ -17,7 +20,8 @@ pub use builder::Builder;
 pub use context::Context;
 pub use error::{Error, ErrorKind};
 pub use handle::{Events, Run};
-pub use playbook::{Order, Playbook, params_file};
+pub use order::Order;
+pub use playbook::{Playbook, params_file};
 
 pub use crate::{
     cluster::Followed,

@@ -183,7 +183,8 @@ impl Gates for Terminal {
     }
 }
 
-fn is_interactive() -> bool {
+/// Whether somebody can be asked.
+pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 

@@ -156,6 +156,12 @@ impl Door {
         }
     }
 
+    /// A value as the journal holds it: without known secrets.
+    pub fn scrubbed(&self, mut value: serde_json::Value) -> serde_json::Value {
+        self.parts.scrubber.scrub_value(&mut value);
+        value
+    }
+
     pub(super) fn http(&self) -> Result<&Http, EffectError> {
         self.http.get_or_init(|| (self.parts.http)()).as_ref().map_err(Clone::clone)
     }

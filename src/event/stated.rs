@@ -20,11 +20,6 @@ pub struct Parked {
 }
 
 impl RunState {
-    /// Whether this verify does not have to hold any more.
-    pub fn is_waived(&self, step: Option<&StepId>, text: &str) -> bool {
-        self.waived.contains_key(&(step.cloned(), text.to_owned()))
-    }
-
     /// The verifies of a step (none: of the outcome) are not waited for any more.
     pub(super) fn unpark(&mut self, of: Option<&StepId>) {
         self.parked.retain(|(step, _), _| step.as_ref() != of);

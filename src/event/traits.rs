@@ -126,8 +126,11 @@ pub trait Store: Send + Sync {
     /// What a run's lines fold to. Opens nothing for writing.
     fn state(&self, run: &RunId) -> Result<RunState, StoreError>;
 
-    /// The bundle as it was given to [`Store::create`].
-    fn bundle(&self, run: &RunId) -> Result<Vec<u8>, StoreError>;
+    /// The bundle as it was given to [`Store::create`]; the one of this digest as it was given to [`Store::rebundle`].
+    fn bundle(&self, run: &RunId, changed: Option<&Digest>) -> Result<Vec<u8>, StoreError>;
+
+    /// Keeps another version of a run's bundle beside the first one, durably.
+    fn rebundle(&self, run: &RunId, digest: &Digest, bundle: &[u8]) -> Result<(), StoreError>;
 
     /// All runs, the latest first. One that cannot be read is there with its error.
     fn runs(&self) -> Result<Vec<(RunId, Result<RunState, StoreError>)>, StoreError>;

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     BUNDLE, JOURNAL, TORN,
-    disk::{Disk, OsDisk, create_dirs, private},
+    disk::{self, Disk, OsDisk, create_dirs, private},
     inbox, io_error,
     reader::{self, Mark, Reader},
     writer::{FileLog, Shared, WriterLock},
@@ -205,9 +205,17 @@ impl Store for FileStore {
         Ok(state)
     }
 
-    fn bundle(&self, run: &RunId) -> Result<Vec<u8>, StoreError> {
-        let path = self.folder(run)?.join(BUNDLE);
+    fn bundle(&self, run: &RunId, changed: Option<&Digest>) -> Result<Vec<u8>, StoreError> {
+        let folder = self.folder(run)?;
+        let path = changed.map_or_else(|| folder.join(BUNDLE), |digest| changed_bundle(&folder, digest));
         fs::read(&path).map_err(|source| io_error(&path, source))
+    }
+
+    fn rebundle(&self, run: &RunId, digest: &Digest, bundle: &[u8]) -> Result<(), StoreError> {
+        let path = changed_bundle(&self.folder(run)?, digest);
+        let bytes = self.shared.scrubber.scrub_bytes(bundle);
+        disk::replace(&*self.shared.disk, &path, &bytes, &path.with_extension("new"))
+            .map_err(|source| io_error(&path, source))
     }
 
     fn runs(&self) -> Result<Vec<(RunId, Result<RunState, StoreError>)>, StoreError> {
@@ -269,6 +277,11 @@ impl FileStore {
     fn made(&self, run: &RunId) -> Option<jiff::Timestamp> {
         self.path(run)?.metadata().ok()?.modified().ok()?.try_into().ok()
     }
+}
+
+/// Where another version of a run's bundle stands.
+fn changed_bundle(folder: &Path, digest: &Digest) -> PathBuf {
+    folder.join(format!("bundle-{}.json", digest.short()))
 }
 
 fn is_as_long(folder: &Path, offset: u64) -> bool {

@@ -165,7 +165,11 @@ fn what_was_written_is_read_and_folds_to_the_same_state() {
     }
     assert_eq!(fixture.store.state(&run()).unwrap(), folded);
     assert!(folded.is_closed());
-    assert_eq!(fixture.store.bundle(&run()).unwrap(), b"{}");
+    assert_eq!(fixture.store.bundle(&run(), None).unwrap(), b"{}");
+    let digest = crate::model::Digest::of("another");
+    fixture.store.rebundle(&run(), &digest, b"[]").unwrap();
+    assert_eq!(fixture.store.bundle(&run(), Some(&digest)).unwrap(), b"[]");
+    assert_eq!(fixture.store.bundle(&run(), None).unwrap(), b"{}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::follow::{Follow, How};
 use crate::{
-    event::Closed,
+    event::{Closed, FailureKind},
     model::{
         Decision, GateClass, StepId,
         text::{count, elapsed, one_line},
@@ -129,6 +129,11 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
             }
         }
         Some(How::Stopped) | None => {
+            let in_doubt = follow.failures.iter().find(|(_, failure)| failure.kind == FailureKind::Unknown);
+            if let Some(step) = in_doubt.and_then(|(step, _)| step.as_ref()) {
+                let outcome = "--outcome applied|not-applied|by-hand --reason \"…\"";
+                add("resume", "to say what became of it:", format!("runbook resume {run} --step {step} {outcome}"));
+            }
             add("resume", "to go on from there:", format!("runbook resume {run}"));
         }
     }

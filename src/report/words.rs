@@ -126,6 +126,23 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             vec![entry(Mark::End, "run", format!("closed, {}{why}", super::ending::closed(*how)))]
         }
+        Event::StepSettled { .. }
+        | Event::Waived { .. }
+        | Event::Parked { .. }
+        | Event::PlaybookChanged { .. }
+        | Event::RouteAccepted { .. } => stated(event),
+        Event::LockBroken { holder, reason } => {
+            let (run, place) = (&holder.run, holder.place());
+            vec![entry(Mark::Odd, "lock", format!("taken by force from run {run} ({place}): {reason}"))]
+        }
+        Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
+        _ => of_step(before, line, event),
+    }
+}
+
+/// What was said about the run while no process worked on it, and what goes on waiting then.
+fn stated(event: &Event) -> Vec<Entry> {
+    match event {
         Event::StepSettled { step, outcome, reason, .. } => {
             vec![entry(Mark::Odd, step.as_str(), format!("stated by hand as {}: {reason}", outcome.word()))]
         }
@@ -148,12 +165,7 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             let ca = identity.ca.as_ref().map(|ca| format!(", CA {}", ca.short())).unwrap_or_default();
             vec![entry(Mark::Odd, "route", format!("goes on by {}{ca}: {reason}", identity.server))]
         }
-        Event::LockBroken { holder, reason } => {
-            let (run, place) = (&holder.run, holder.place());
-            vec![entry(Mark::Odd, "lock", format!("taken by force from run {run} ({place}): {reason}"))]
-        }
-        Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
-        _ => of_step(before, line, event),
+        _ => vec![],
     }
 }
 

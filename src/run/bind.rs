@@ -71,7 +71,7 @@ impl Run {
     /// Declares the script again, each `discover` answered where it stands, and asks everything that can be asked before
     /// the first change.
     pub fn bind(&mut self, staged: Staged) -> Result<(), Stop> {
-        self.declare_bound()?;
+        self.declare_bound(false)?;
         let bound = Event::Bound {
             identity: self.identity.clone(),
             plan: Box::new((*self.plan).clone()),
@@ -82,7 +82,8 @@ impl Run {
         self.preflight()
     }
 
-    pub fn declare_bound(&mut self) -> Result<(), Stop> {
+    /// Declares the script on the context. `again`: what the journal answers is asked once more, for comparison only.
+    pub fn declare_bound(&mut self, again: bool) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),
             here: self.target.name.clone(),
@@ -93,6 +94,8 @@ impl Run {
             cancel: self.cancel.clone(),
             clock: self.crew.clock.clone(),
             lost: Mutex::new(None),
+            again,
+            different: Mutex::default(),
         });
         let (settings, started) = self.with_state(|state| (state.settings.clone(), state.started));
         let started = started.unwrap_or_else(|| self.crew.clock.now());
@@ -101,6 +104,9 @@ impl Run {
             return Err(Stop::Journal(error));
         }
         self.go_on()?;
+        for text in std::mem::take(&mut *asking.different.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.append(&Event::Noted { text, step: None, via: "resume".into() })?;
+        }
         let errors: Vec<_> = declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
         self.plan = Arc::new(declared.plan.clone());
         self.declared = declared;
@@ -126,6 +132,50 @@ struct Asking {
     cancel: Cancel,
     clock: Arc<dyn Clock>,
     lost: Mutex<Option<LogError>>,
+    /// Whether what the journal answers is asked once more.
+    again: bool,
+    /// What is answered differently now.
+    different: Mutex<Vec<String>>,
+}
+
+impl Asking {
+    /// The door of a context of the plan; the run's own where none is named.
+    fn door(&self, context: Option<&str>) -> Result<Arc<Door>, String> {
+        let Some(context) = context.filter(|name| *name != self.here) else { return Ok(self.door.clone()) };
+        let mut doors = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = doors.entry(context.into()).or_insert_with(|| {
+            let here = (self.here.as_str(), self.identity.as_ref());
+            let there = elsewhere(self.connect.on(context).as_ref(), here, &self.cancel);
+            there.map(|(there, _)| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
+        });
+        opened.clone()
+    }
+
+    /// Asks what the journal has answered, and keeps what is different.
+    fn compare(
+        &self,
+        asked: &Discovery,
+        value: &serde_json::Value,
+        ask: &mut dyn FnMut(script::Call) -> Result<serde_json::Value, ScriptError>,
+    ) {
+        let name = &asked.name;
+        let now = self.door(asked.context.as_deref()).and_then(|door| {
+            let call = Call::new(Mode::Read, Some(door), self.cancel.clone()).until(Instant::now() + DISCOVER);
+            ask(tag(&Body::Discovery(asked.turn), &call, self.clock.as_ref())).map_err(|error| error.message)
+        });
+        let text = match now {
+            Ok(now) => {
+                let now = self.door.scrubbed(now);
+                if now == *value {
+                    return;
+                }
+                let brief = |value| crate::model::text::value(value, 300);
+                format!("\"{name}\" is {} now; the journal's {} is used", brief(&now), brief(value))
+            }
+            Err(why) => format!("\"{name}\" is not answered now ({why}); what the journal has is used"),
+        };
+        self.different.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
 }
 
 impl Discover for Asking {
@@ -139,6 +189,9 @@ impl Discover for Asking {
             recorder.state().discovered.get(&asked.key()).cloned()
         };
         if let Some((value, failed)) = known {
+            if self.again && failed.is_none() && !self.cancel.is_cancelled() {
+                self.compare(asked, &value, ask);
+            }
             return Ok(Answer { value, failed });
         }
         // the sample keeps the rest of the plan together, so that everything is still reported at once
@@ -171,20 +224,6 @@ impl Discover for Asking {
             *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
         Ok(answer)
-    }
-}
-
-impl Asking {
-    /// The door of a context of the plan; the run's own where none is named.
-    fn door(&self, context: Option<&str>) -> Result<Arc<Door>, String> {
-        let Some(context) = context.filter(|name| *name != self.here) else { return Ok(self.door.clone()) };
-        let mut doors = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = doors.entry(context.into()).or_insert_with(|| {
-            let here = (self.here.as_str(), self.identity.as_ref());
-            let there = elsewhere(self.connect.on(context).as_ref(), here, &self.cancel);
-            there.map(|(there, _)| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
-        });
-        opened.clone()
     }
 }
 

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::{Stop, executor::Run, start::Ended};
 use crate::{
     event::{Closed, Event, Failure, FailureKind},
@@ -11,7 +13,11 @@ impl Run {
             Ok(()) => self.closes(),
             Err(Stop::Waiting { reason, gate, step, exit }) => {
                 let event = Event::Waiting { reason: reason.clone(), gate, step, exit };
-                self.ends(&event, exit, reason)
+                let ended = self.ends(&event, exit, reason);
+                if ended.exit == exit {
+                    self.tell(if exit == ExitCode::Expired { "expired" } else { "waiting" }, &event, &ended);
+                }
+                ended
             }
             Err(Stop::Cancelled) => {
                 let reason = self.cancel.reason().unwrap_or("cancelled");
@@ -62,6 +68,7 @@ impl Run {
         };
         let mut ended = self.ends(&event, exit, failure.message.clone());
         ended.incident = self.write_incident();
+        self.tell("failed", &event, &ended);
         if nothing_changed {
             self.give_up_place();
         }
@@ -74,6 +81,32 @@ impl Run {
             return self.lost(&error);
         }
         Ended { run: self.with_state(|state| state.run.clone()), ..Ended::new(exit, message) }
+    }
+
+    /// Tells somebody outside, where `[notify]` asks for it. That it did not work is noted, and stops nothing.
+    fn tell(&self, word: &str, event: &Event, ended: &Ended) {
+        let (Some(notify), Some(run)) = (&self.notify, &ended.run) else { return };
+        let Ok(line) = serde_json::to_value(event) else { return };
+        let told = notify(
+            word,
+            &json!({
+                "on": word,
+                "run": run,
+                "context": self.target.name,
+                "title": self.plan.title,
+                "message": ended.message,
+                "exit": ended.exit.code(),
+                "incident": ended.incident,
+                "event": line,
+                "next": format!("runbook show {run}"),
+            }),
+        );
+        if let Err(why) = told {
+            let text = format!("nobody was told that the run is {word}: {why}");
+            if let Err(error) = self.record(&Event::Noted { text, step: None, via: "notify".into() }) {
+                tracing::warn!(%error, "the note about it could not be kept");
+            }
+        }
     }
 
     /// The journal is gone: the folder says what it last said, and nothing more is done.

@@ -9,7 +9,8 @@ use crate::{
     effect::Watching,
     event::{Event, Failure, FailureKind, Gates, Message, RunState, Said},
     model::{
-        Body, Confidence, Decision, Digest, ExitCode, Fact, Gate, GateCard, GateClass, GateId, Item, Span, Verdict,
+        Body, Confidence, Decision, Digest, ExitCode, Fact, Gate, GateCard, GateClass, GateId, Item, Span, StepId,
+        Verdict,
     },
 };
 
@@ -31,8 +32,13 @@ impl Run {
         let acknowledge = facts.iter().any(|fact| matches!(fact, Fact::Acknowledge { .. }));
         let class =
             if acknowledge || self.lowest > GateClass::Any { self.lowest.max(GateClass::Any) } else { GateClass::Auto };
-        let question = format!("Start \"{}\" on {}?", self.plan.title, self.target.name);
-        let card = self.card(&id, question, class, facts, EXPIRES, 0, None);
+        let (changed, done) = self.with_state(|state| (!state.changes.is_empty(), self.done(state)));
+        let question = if changed {
+            format!("Go on with \"{}\" on {} as it is now?", self.plan.title, self.target.name)
+        } else {
+            format!("Start \"{}\" on {}?", self.plan.title, self.target.name)
+        };
+        let card = self.card(&id, question, class, facts, EXPIRES, done, None);
         self.decide(card)
     }
 
@@ -65,9 +71,36 @@ impl Run {
                 Some(Decision::NoGo { reason }) => Some(reason.unwrap_or_else(|| "no words were left with it".into())),
                 _ => None,
             });
-        let done = self.with_state(|state| self.plan.steps().filter(|step| state.is_done(&step.id)).count());
+        let done = self.with_state(|state| self.done(state));
         let expires = gate.expires.unwrap_or(EXPIRES);
         let card = self.card(&gate.id, gate.question.clone(), class, facts, expires, done, rejected);
+        self.decide(card)
+    }
+
+    fn done(&self, state: &RunState) -> usize {
+        self.plan.steps().filter(|step| state.is_done(&step.id)).count()
+    }
+
+    /// A stop for one verify that is to be waived, with what it says now.
+    pub fn waiver_gate(&self, step: Option<&StepId>, verify: usize, text: &str, reason: &str) -> Result<(), Stop> {
+        let of = step.map_or_else(|| "the outcome".to_owned(), |step| format!("step {step}"));
+        let body = step.map_or(Body::Outcome(verify), |step| Body::Verify(step.clone(), verify));
+        let look = self.look(&body, step, None, Instant::now())?;
+        let facts = vec![
+            Fact::Acknowledge { text: format!("it does not have to hold, because: {reason}") },
+            Fact::Verify {
+                step: step.map_or_else(|| "outcome".to_owned(), ToString::to_string),
+                text: text.to_owned(),
+                verdict: look.verdict,
+                observations: look.observations,
+                held_before: false,
+                flaps: 0,
+            },
+        ];
+        let id = GateId::new(format!("waive/{}/{verify}", step.map_or("outcome", StepId::as_str)));
+        let question = format!("Waive the verify \"{text}\" of {of}?");
+        let done = self.with_state(|state| self.done(state));
+        let card = self.card(&id, question, self.lowest, facts, EXPIRES, done, None);
         self.decide(card)
     }
 
@@ -112,6 +145,15 @@ impl Run {
             crate::event::Staged::NotRequired => {}
         }
         facts.extend(Self::broken_facts(&state.broken, true));
+        let staged = state.staged != crate::event::Staged::NotRequired;
+        facts.extend(state.changes.iter().map(|change| {
+            let text = format!("the playbook is changed: {change}");
+            if staged {
+                Fact::Acknowledge { text: format!("{text} (not verified by the staging run)") }
+            } else {
+                Fact::Known { text }
+            }
+        }));
         if let Some(findings) = &state.preflight {
             facts
                 .extend(findings.iter().map(|finding| Fact::Known { text: format!("preflight: {}", finding.message) }));
@@ -130,6 +172,11 @@ impl Run {
         let begun = Instant::now();
         for (step, results) in done {
             for (n, verify) in step.verifies.iter().enumerate() {
+                if let Some(reason) = self.waived(Some(&step.id), &verify.text) {
+                    let text = format!("verify \"{}\" of step {} is waived: {reason}", verify.text, step.id);
+                    facts.push(Fact::Known { text });
+                    continue;
+                }
                 let body = Body::Verify(step.id.clone(), n);
                 // who does not answer is waited for as in the verify's own time, all of them together
                 let until = begun + verify.within.duration().min(UNSEEN);
@@ -254,7 +301,7 @@ impl Run {
                     )
                 })
             }
-            Said::Approve { expires, .. } if expires < self.crew.clock.now() => {
+            Said::Approve { expires, .. } if expires < self.now() => {
                 let end = self.forget(card, digest);
                 end.and_then(|()| self.waits(card, format!("the approval expired at {expires}"), ExitCode::Expired))
             }

@@ -3,15 +3,18 @@
 //! Whatever a run comes to, it comes to it here; what a process prints or exits with is decided elsewhere.
 
 mod bind;
+mod changes;
 mod conclude;
 mod evidence;
 mod executor;
 mod gate;
 mod identity;
+mod park;
 mod place;
 mod preflight;
 mod promotion;
 mod repeat;
+mod resume;
 mod soak;
 mod start;
 mod step;
@@ -21,7 +24,8 @@ mod verify;
 pub use bind::{Connect, Connected};
 pub use identity::who;
 pub use promotion::{Requirement, Unmet};
-pub use start::{Crew, Ended, Order, WRITABLE, resume, start, together};
+pub use resume::{Changed, Resumption, Settle, Waive, resume};
+pub use start::{Crew, Ended, Notify, Order, WRITABLE, start, together};
 pub use trial::rehearse;
 
 use crate::{

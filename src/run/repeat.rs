@@ -2,20 +2,22 @@
 
 use std::time::Instant;
 
-use super::{Stop, executor::Run, gate::regression};
+use super::{Stop, executor::Run, gate::regression, resume::find_verify};
 use crate::{
     effect::{self, Left},
-    event::{Event, Failure, FailureKind, StepStatus},
-    model::{Body, Doing, Item, Verdict},
+    event::{Event, Failure, FailureKind, StepState, StepStatus},
+    model::{Body, Doing, GateClass, Item, Verdict},
 };
 
 impl Run {
     /// Repeats what can be repeated without changing anything; says what is skipped, done again and asked.
     pub fn repeat(&mut self) -> Result<(), Stop> {
         self.end_children()?;
-        let journaled = self.with_state(|state| state.plan.clone());
-        self.declare_bound()?;
-        if let Some((_, digest)) = journaled {
+        let journaled = self.with_state(|state| state.plan.as_ref().map(|(_, digest)| digest.clone()));
+        self.declare_bound(true)?;
+        if let Some(changed) = self.resumption.changed.clone() {
+            self.take_changes(&changed)?;
+        } else if let Some(digest) = journaled {
             let now = self.plan.digest();
             if now != digest {
                 let message = format!(
@@ -26,13 +28,15 @@ impl Run {
                 return Err(Self::refused(FailureKind::Unknown, message));
             }
         }
-        if self.with_state(|state| state.preflight.is_none()) {
-            // its process ended before everything was asked that can be asked before the first change
-            self.preflight()?;
-        }
+        self.settle()?;
         let event = self.what_next();
         self.append(&event)?;
         self.recorder().absorb()?;
+        if self.with_state(|state| state.preflight.is_none()) {
+            // its process ended before everything was asked that can be asked before the first change, or the playbook
+            // is another one since
+            self.preflight()?;
+        }
         for (index, assumption) in self.plan.assumptions.iter().enumerate().filter(|(_, a)| a.probe) {
             let look = self.look(&Body::Assumption(index), None, None, Instant::now())?;
             let before = self.with_state(|state| state.assumed.get(&index).and_then(|assumed| assumed.verdict));
@@ -41,6 +45,7 @@ impl Run {
                 self.append(&Event::Noted { text, step: None, via: "resume".into() })?;
             }
         }
+        self.waive()?;
         let facts = self.verifies_again()?;
         match regression(&facts) {
             Some(failure) => Err(Stop::Failed { failure: Box::new(failure), step: None }),
@@ -56,6 +61,10 @@ impl Run {
                 Item::Step(step) => match state.step(&step.id).status {
                     StepStatus::Verified => skip.push(step.id.clone()),
                     StepStatus::Manual => ask.push(format!("\"{}\" is to be done by hand", step.title)),
+                    // what became of such an effect is not found out by sending it again
+                    _ if step.doing == Doing::Change && !step.idempotent && in_doubt(&state.step(&step.id)) => {
+                        ask.push(format!("what became of step {}: its effect may not be sent twice", step.id));
+                    }
                     StepStatus::Started | StepStatus::Failed | StepStatus::Undone if step.doing == Doing::Change => {
                         redo.push(step.id.clone());
                     }
@@ -66,6 +75,18 @@ impl Run {
             }
         }
         Event::Resumed { skip, redo, ask, program: env!("CARGO_PKG_VERSION").into(), on_failure: None }
+    }
+
+    /// Lets one verify not hold, where it was asked for and is decided so: at the context's gate class.
+    fn waive(&self) -> Result<(), Stop> {
+        let Some(waive) = self.resumption.waive.clone() else { return Ok(()) };
+        let found = self.with_state(|state| find_verify(state, &self.plan, &waive));
+        let Ok((step, verify, text)) = found else { return Ok(()) };
+        if self.lowest > GateClass::Any {
+            self.waiver_gate(step.as_ref(), verify, &text, &waive.reason)?;
+        }
+        self.record(&Event::Waived { step, verify, text, reason: waive.reason, by: self.by.clone() })?;
+        Ok(())
     }
 
     /// A child that outlived its process still changes things: it is ended before anything is looked at.
@@ -109,4 +130,10 @@ impl Run {
         failure.help.push(format!("look at it with `ps -o stat,wchan -p {pid}`, and resume once it is gone"));
         Err(Stop::Failed { failure: Box::new(failure), step: None })
     }
+}
+
+/// Whether an effect was sent whose answer is not known and that may not be sent again.
+fn in_doubt(state: &StepState) -> bool {
+    state.status != StepStatus::Changed
+        && state.effects.iter().any(|effect| effect.results.is_none() && !effect.sent.idempotent)
 }

@@ -11,13 +11,14 @@ use super::{
     identity::who,
     place,
     promotion::{self, Candidate, Requirement},
+    resume::Resumption,
     soak::Soaked,
 };
 use crate::{
     bundle::Bundle,
     event::{
-        Cancel, Clock, Event, Failure, FailureKind, Folder, Gates, Held, Lock, Log, LogError, Opened, Recorder,
-        RunState, Settings, Sink, Staged, Store, StoreError,
+        Cancel, Clock, Event, Failure, FailureKind, Folder, Gates, Held, Lock, Log, LogError, Recorder, RunState,
+        Settings, Sink, Staged, Store, StoreError,
     },
     model::{Digest, ExitCode, Finding, GateClass, Identity, Plan, RunId, Severity, slug},
     script::Declared,
@@ -83,7 +84,16 @@ pub struct Order {
     pub folder: Option<Folder>,
     /// With which words the place is taken by force, where another run has it.
     pub break_lock: Option<String>,
+    /// Whether a person is there who can wait: else a verify that may take long goes on waiting without a process.
+    pub attended: bool,
+    /// What is said along with a resume.
+    pub resumption: Resumption,
+    /// Tells somebody of an end: `waiting`, `failed` or `expired`, and its event as JSON.
+    pub notify: Option<Notify>,
 }
+
+/// Tells somebody outside what a run came to; an error is noted and stops nothing.
+pub type Notify = Box<dyn Fn(&str, &serde_json::Value) -> Result<(), String> + Send>;
 
 /// What a run's process came to.
 #[derive(Debug)]
@@ -201,79 +211,13 @@ pub(super) fn interrupted(cancel: &Cancel) -> ExitCode {
     if cancel.reason() == Some("SIGTERM") { ExitCode::Terminated } else { ExitCode::Interrupted }
 }
 
-/// Goes on with a run where its journal ends.
-pub fn resume(crew: Crew, order: Order, opened: Opened) -> Ended {
-    match rejoin(crew, order, opened) {
-        Ok((mut run, fresh)) => {
-            let result = match fresh {
-                Some(staged) => run.bind(staged),
-                None => run.repeat(),
-            };
-            let result = result.and_then(|()| run.drive());
-            run.conclude(result)
-        }
-        Err(ended) => *ended,
-    }
-}
-
-fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<Staged>), Box<Ended>> {
-    let Opened { log, state, torn } = opened;
-    if state.is_closed() {
-        return Err(Box::new(
-            Ended::new(ExitCode::Usage, format!("run {} is closed", name(&state)))
-                .help(format!("runbook show {}", name(&state))),
-        ));
-    }
-    let connected = order.connect.connect().map_err(Box::new)?;
-    let identity = who(&connected, &order.cancel).map_err(untouched)?;
-    if let (Some(then), Some(now)) = (&state.identity, &identity)
-        && then.uid != now.uid
-    {
-        let message = format!(
-            "context {} is another cluster than the one that run {} began on: kube-system has UID {}, it had {}",
-            connected.target.name,
-            name(&state),
-            now.uid,
-            then.uid
-        );
-        return Err(Box::new(
-            Ended::new(ExitCode::WrongContext, message).help(format!("runbook show {}", name(&state))),
-        ));
-    }
-    let run = state.run.clone().unwrap_or_else(|| RunId::new(""));
-    let since = state.started.unwrap_or_else(|| crew.clock.now());
-    let holder = order.holder(run, &connected.target.name, since);
-    (order.named)(&holder.run);
-    let scope = state.plan.as_ref().and_then(|(plan, _)| plan.scope.clone());
-    let offline = order.connect.declare(None, &state.settings, holder.since, &order.cancel);
-    let at = bind::place(&connected.target, identity.as_ref(), scope.or_else(|| offline.plan.scope.clone()).as_deref());
-    crew.lock = connected.lock.clone().unwrap_or(crew.lock);
-    let (held, broken) = place::occupy(crew.lock.as_ref(), &at, &holder)?;
-    held.claim(&log.head()).map_err(|error| Box::new(place::locked(&error, &holder)))?;
-    // without a bound plan nothing has been decided or changed: it binds as if it were started now
-    let fresh = match state.plan {
-        Some(_) => None,
-        None => Some(staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?),
-    };
-    let run = Run::joined(crew, order, (log, state), Stood { connected, identity, offline, held });
-    run.broke(broken, holder.broke.as_deref().unwrap_or_default()).map_err(|error| unjournaled(&error))?;
-    if let Some(torn) = torn {
-        let text = format!(
-            "line {} of the journal was not whole; its {} bytes are kept in {}, and what it may have said counts as uncertain",
-            torn.line, torn.bytes, torn.kept
-        );
-        run.append(&Event::Noted { text, step: None, via: "journal".into() }).map_err(|error| unjournaled(&error))?;
-    }
-    Ok((run, fresh))
-}
-
 /// What is said where no cluster could be made out.
-fn untouched(mut ended: Box<Ended>) -> Box<Ended> {
+pub(super) fn untouched(mut ended: Box<Ended>) -> Box<Ended> {
     ended.message.push_str("; nothing was changed");
     ended
 }
 
-fn staged(
+pub(super) fn staged(
     crew: &Crew,
     order: &Order,
     plan: &Plan,
@@ -317,7 +261,7 @@ fn staged(
 }
 
 /// A context that the plan does not name is not one of its contexts, however well it is declared.
-fn refuse_unnamed(plan: &Plan, target: &crate::model::Target) -> Result<(), Box<Ended>> {
+pub(super) fn refuse_unnamed(plan: &Plan, target: &crate::model::Target) -> Result<(), Box<Ended>> {
     if plan.contexts.is_empty() || plan.contexts.iter().any(|named| *named == target.name || *named == target.tier) {
         return Ok(());
     }
@@ -327,7 +271,7 @@ fn refuse_unnamed(plan: &Plan, target: &crate::model::Target) -> Result<(), Box<
 }
 
 /// A run that is to stop after a step which is not there would not stop.
-fn refuse_unknown_step(plan: &Plan, until: Option<&str>) -> Result<(), Box<Ended>> {
+pub(super) fn refuse_unknown_step(plan: &Plan, until: Option<&str>) -> Result<(), Box<Ended>> {
     let Some(until) = until else { return Ok(()) };
     if plan.steps().any(|step| step.id.as_str() == until || step.title == until) {
         return Ok(());
@@ -343,7 +287,7 @@ fn refuse_unknown_step(plan: &Plan, until: Option<&str>) -> Result<(), Box<Ended
     }))
 }
 
-fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
+pub(super) fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     if errors == 0 {
         return Ok(());
@@ -354,18 +298,18 @@ fn refuse_errors(findings: &[Finding]) -> Result<(), Box<Ended>> {
     Err(Box::new(ended))
 }
 
-fn unwritable(error: &StoreError) -> Box<Ended> {
+pub(super) fn unwritable(error: &StoreError) -> Box<Ended> {
     Box::new(
         Ended::new(ExitCode::Internal, format!("no journal can be kept, so nothing is changed: {error}"))
             .help(WRITABLE),
     )
 }
 
-fn unjournaled(error: &LogError) -> Box<Ended> {
+pub(super) fn unjournaled(error: &LogError) -> Box<Ended> {
     Box::new(Ended::new(ExitCode::Internal, format!("{error}; nothing is changed")).help(WRITABLE))
 }
 
-fn name(state: &RunState) -> String {
+pub(super) fn name(state: &RunState) -> String {
     state.run.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -375,16 +319,16 @@ fn stem(bundle: &Bundle) -> &str {
 }
 
 /// What stands once a run has its place.
-struct Stood {
-    connected: Connected,
-    identity: Option<Identity>,
-    offline: Declared,
-    held: Box<dyn Held>,
+pub(super) struct Stood {
+    pub connected: Connected,
+    pub identity: Option<Identity>,
+    pub offline: Declared,
+    pub held: Box<dyn Held>,
 }
 
 impl Run {
     /// A run that is not bound yet: its plan is the one that was declared offline.
-    fn joined(crew: Crew, order: Order, journal: (Box<dyn Log>, RunState), stood: Stood) -> Self {
+    pub(super) fn joined(crew: Crew, order: Order, journal: (Box<dyn Log>, RunState), stood: Stood) -> Self {
         let (log, state) = journal;
         let Stood { connected, identity, offline, held } = stood;
         Self {
@@ -401,6 +345,10 @@ impl Run {
             held: Arc::new(Mutex::new(held)),
             evidence: connected.evidence,
             until: order.settings.until,
+            attended: order.attended,
+            by: order.by,
+            resumption: order.resumption,
+            notify: order.notify,
         }
     }
 

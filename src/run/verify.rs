@@ -7,11 +7,16 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Stop, executor::Run, step::sort_of};
+use super::{
+    Stop,
+    executor::Run,
+    park::{PARK, Parking, sampled},
+    step::sort_of,
+};
 use crate::{
     effect::{Call, Sort, Watching, Woken},
     event::{Event, VerifyResult},
-    model::{Body, Check, Evaluation, Observation, Read, Span, StepId, Verdict, Verify},
+    model::{Body, Check, Evaluation, Observation, Read, StepId, Verdict, Verify},
     script::ErrorKind,
 };
 
@@ -23,6 +28,8 @@ const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 const HARD: (u32, Duration) = (4, Duration::from_secs(10));
 /// An observation is journaled at most this often.
 const SAY: Duration = Duration::from_secs(1);
+/// Waking up later than this means that the process was stopped, not that the machine is busy.
+const LATE: Duration = Duration::from_secs(1);
 /// A watch that is about to be in sync again is looked at this soon.
 const SYNC: Duration = Duration::from_millis(50);
 
@@ -37,6 +44,20 @@ pub(super) struct Look {
     hard: bool,
     /// Whether it held, and did not count: a watch is being read anew.
     settling: bool,
+}
+
+impl Look {
+    /// One that saw nothing.
+    fn unknown() -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            observations: vec![],
+            reason: None,
+            polled: false,
+            hard: false,
+            settling: false,
+        }
+    }
 }
 
 impl Run {
@@ -151,7 +172,8 @@ impl Run {
         }
     }
 
-    /// Waits until a verify holds, and stays true where it has to, or its time is over.
+    /// Waits until a verify holds, and stays true where it has to, or its time is over. One that parks lets the process
+    /// end meanwhile, and goes on here in the next one.
     pub fn hold(
         &self,
         body: &Body,
@@ -184,42 +206,66 @@ impl Run {
         watching: &Arc<Watching>,
     ) -> Result<VerifyResult, Stop> {
         let begun = Instant::now();
-        let until = begun + verify.within.duration();
+        let parking = Parking::of(self, verify, step, index);
         let asked = Asked { body, verify, step, index, watching };
-        let mut wait = Wait::new();
-        let result = |look: Look, wait: &Wait| VerifyResult {
+        let mut wait = Wait::new(begun + parking.left(verify.within));
+        let mut held = parking.held();
+        let result = |look: Look, wait: &Wait, sampled: Option<String>| VerifyResult {
             text: verify.text.clone(),
             verdict: look.verdict,
             observations: look.observations,
-            reason: look.reason,
+            reason: look.reason.or(sampled),
             evaluations: wait.evaluations,
-            took: Span::from(begun.elapsed()),
+            took: parking.took(begun),
             flaps: wait.flaps,
             held_before,
         };
+        if let Some(reason) = self.waived(step, &verify.text) {
+            // what it comes to is shown, and decides nothing
+            let look = match self.one_more(&asked, begun, &mut wait) {
+                Ok(look) => Look { reason: None, ..look },
+                Err(Stop::Failed { .. }) => Look::unknown(),
+                Err(stop) => return Err(stop),
+            };
+            return Ok(result(look, &wait, Some(format!("waived: {reason}"))));
+        }
         loop {
-            let mut look = self.one_more(&asked, until, &mut wait)?;
+            let mut look = self.one_more(&asked, wait.until, &mut wait)?;
             if look.verdict.holds() {
                 let Some(stays) = verify.stays else {
                     if wait.said.is_some() && self.waits_for_more(&asked) {
                         self.say(&asked, &look, &mut wait, Duration::ZERO)?;
                     }
-                    return Ok(result(look, &wait));
+                    return Ok(result(look, &wait, None));
                 };
-                match self.stays(&asked, stays, &mut wait)? {
-                    None => return Ok(result(look, &wait)),
+                let left = parking.left_of_stays(stays, held);
+                if left.is_zero() {
+                    return Ok(result(look, &wait, held.map(|since| sampled(stays, since))));
+                }
+                if parking.parks && left > PARK {
+                    return Err(parking.park(self, &asked, held.or_else(|| Some(self.now()))));
+                }
+                match self.stays(&asked, left, &mut wait)? {
+                    None => return Ok(result(look, &wait, held.map(|since| sampled(stays, since)))),
                     Some(turned) => {
                         // what could not be seen did not turn false
                         wait.flaps += u32::from(turned.verdict != Verdict::Unknown);
                         look = turned;
                     }
                 }
+            } else if held.is_some() && look.verdict != Verdict::Unknown && !look.settling {
+                wait.flaps += 1;
             }
+            held = held.filter(|_| look.verdict == Verdict::Unknown || look.settling);
             let given_up = wait.hard.is_some_and(|(count, since)| count >= HARD.0 && since.elapsed() >= HARD.1);
-            if Instant::now() >= until || given_up {
+            if Instant::now() >= wait.until || given_up {
                 let look = self.last_words(&asked, look)?;
-                return Ok(result(look, &wait));
+                return Ok(result(look, &wait, None));
             }
+            if parking.parks && begun.elapsed() >= PARK {
+                return Err(parking.park(self, &asked, held));
+            }
+            let until = if parking.parks { wait.until.min(begun + PARK) } else { wait.until };
             self.pause(watching, &look, until, &mut wait)?;
         }
     }
@@ -235,8 +281,8 @@ impl Run {
     }
 
     /// Watches that it stays true; the look that saw it turn, where it did.
-    fn stays(&self, asked: &Asked<'_>, stays: Span, wait: &mut Wait) -> Result<Option<Look>, Stop> {
-        let end = Instant::now() + stays.duration();
+    fn stays(&self, asked: &Asked<'_>, stays: Duration, wait: &mut Wait) -> Result<Option<Look>, Stop> {
+        let mut end = Instant::now() + stays;
         let (mut last, mut settling) = (false, false);
         loop {
             if Instant::now() >= end && !last {
@@ -253,10 +299,13 @@ impl Run {
                     (false, true) => Instant::now() + POLL.0,
                     (false, false) => end,
                 };
-                let next = wait.owes.map_or(next, |owed| next.min(owed));
-                if asked.watching.wait(next.min(end), &self.cancel) == Woken::Cancelled {
+                let next = wait.owes.map_or(next, |owed| next.min(owed)).min(end);
+                if asked.watching.wait(next, &self.cancel) == Woken::Cancelled {
                     return Err(Stop::Cancelled);
                 }
+                let stood = stood_still(next);
+                end += stood;
+                wait.until += stood;
                 if Instant::now() >= end {
                     continue;
                 }
@@ -351,25 +400,35 @@ impl Run {
             // watches wake it by themselves; no watch tells of the time, which a condition may be about as well
             Instant::now() + POLL.1
         };
-        let next = wait.owes.map_or(next, |owed| next.min(owed));
-        match watching.wait(next.min(until), &self.cancel) {
-            Woken::Cancelled => Err(Stop::Cancelled),
-            _ => Ok(()),
+        let next = wait.owes.map_or(next, |owed| next.min(owed)).min(until);
+        if watching.wait(next, &self.cancel) == Woken::Cancelled {
+            return Err(Stop::Cancelled);
         }
+        wait.until += stood_still(next);
+        Ok(())
     }
 }
 
+/// How long the process itself was stopped while it waited up to this instant: nobody looked, so deadlines stand still
+/// too. In a suspended machine the steady clock stands still by itself.
+fn stood_still(asked: Instant) -> Duration {
+    let late = asked.elapsed();
+    if late > LATE { late } else { Duration::ZERO }
+}
+
 /// What one wait waits for, and by what it is woken.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     body: &'a Body,
-    verify: &'a Verify,
-    step: Option<&'a StepId>,
-    index: usize,
+    pub verify: &'a Verify,
+    pub step: Option<&'a StepId>,
+    pub index: usize,
     watching: &'a Arc<Watching>,
 }
 
 /// What one wait has seen so far.
 struct Wait {
+    /// When its time is over.
+    until: Instant,
     evaluations: u32,
     flaps: u32,
     hard: Option<(u32, Instant)>,
@@ -382,8 +441,9 @@ struct Wait {
 }
 
 impl Wait {
-    fn new() -> Self {
+    fn new(until: Instant) -> Self {
         Self {
+            until,
             evaluations: 0,
             flaps: 0,
             hard: None,

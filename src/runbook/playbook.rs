@@ -8,28 +8,28 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Error, ErrorKind, Run,
+    Error, ErrorKind,
     builder::Inner,
     connect::{Reading, Way},
-    handle::Shared,
+    order::Order,
 };
 use crate::{
     bundle::{Bundle, Config, StoreIn},
-    event::{Cancel, Lock, Opened, RunState, Settings, Sink},
-    model::{Digest, Finding, GateClass, Plan, RunId},
-    run::{self, Connect as _, Requirement},
+    event::{Cancel, Lock, RunState, Settings},
+    model::{Digest, Finding, Plan},
+    run::{self, Connect as _},
     script::{self, Declared, Setting, Sources},
 };
 
 /// A playbook with all that it is made of.
 #[derive(Clone)]
 pub struct Playbook {
-    inner: Arc<Inner>,
-    bundle: Arc<Bundle>,
-    config: Option<Arc<Config>>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) config: Option<Arc<Config>>,
     /// What could not be put into the bundle.
-    unread: Arc<Vec<Finding>>,
-    declared: Arc<OnceLock<Vec<(String, Declared)>>>,
+    pub(super) unread: Arc<Vec<Finding>>,
+    pub(super) declared: Arc<OnceLock<Vec<(String, Declared)>>>,
 }
 
 impl Playbook {
@@ -63,42 +63,10 @@ impl Playbook {
         })
     }
 
-    /// A run's own copy of its playbook, made to go on.
-    pub(super) fn resume(inner: &Arc<Inner>, run: &RunId) -> Result<Order, Error> {
-        let opened = inner.store.open(run)?;
-        let state = &opened.state;
-        if state.run.is_none() {
-            return Err(not_begun(run));
-        }
-        let damaged = |error: &dyn fmt::Display| {
-            Error::new(ErrorKind::Internal, format!("the bundle of run {run} cannot be read: {error}"))
-        };
-        let mut bundle = Bundle::from_bytes(&inner.store.bundle(run)?).map_err(|error| damaged(&error))?;
-        bundle
-            .read_again()
-            .map_err(|error| Error::new(ErrorKind::Refused, format!("run {run} cannot go on: {error}")))?;
-        if let Some(origin) = &state.origin {
-            refuse_changed(run, &bundle, Path::new(origin))?;
-        }
-        let config = config_of(inner, &bundle)?;
-        let playbook = Self {
-            inner: inner.clone(),
-            bundle: Arc::new(bundle),
-            config: config.map(Arc::new),
-            unread: Arc::default(),
-            declared: Arc::default(),
-        };
-        let context = state.target.as_ref().map(|target| target.name.clone()).unwrap_or_default();
-        let mut order = playbook.run(&context);
-        order.settings = Settings { until: None, ..state.settings.clone() };
-        order.resumes = Some(opened);
-        Ok(order)
-    }
-
     /// Where a run has its place, where that is not this state folder.
     pub(super) fn lock_of(inner: &Arc<Inner>, state: &RunState) -> Result<Option<Arc<dyn Lock>>, Error> {
         let (Some(run), Some(target)) = (&state.run, &state.target) else { return Ok(None) };
-        let bundle = Bundle::from_bytes(&inner.store.bundle(run)?)
+        let bundle = Bundle::from_bytes(&inner.store.bundle(run, state.bundle.as_ref().filter(|_| state.changed))?)
             .map_err(|error| Error::new(ErrorKind::Internal, format!("the bundle of run {run}: {error}")))?;
         let config = config_of(inner, &bundle)?.map(Arc::new);
         let way = Way { inner: inner.clone(), bundle: Arc::new(bundle), config, context: target.name.clone() };
@@ -156,18 +124,10 @@ impl Playbook {
 
     /// A run of it on a context, not started yet.
     pub fn run(&self, context: &str) -> Order {
-        Order {
-            playbook: self.clone(),
-            context: context.into(),
-            settings: Settings::default(),
-            sinks: vec![],
-            cancel: Cancel::new(),
-            break_lock: None,
-            resumes: None,
-        }
+        Order::new(self.clone(), context)
     }
 
-    fn way(&self, context: &str) -> Way {
+    pub(super) fn way(&self, context: &str) -> Way {
         Way {
             inner: self.inner.clone(),
             bundle: self.bundle.clone(),
@@ -207,7 +167,7 @@ impl Playbook {
 }
 
 /// The `runbook.toml` that a run goes by: the one that was named, the one it began with, or the bundle's copy.
-fn config_of(inner: &Inner, bundle: &Bundle) -> Result<Option<Config>, Error> {
+pub(super) fn config_of(inner: &Inner, bundle: &Bundle) -> Result<Option<Config>, Error> {
     let config = match (&inner.config, bundle.config()) {
         (Some(path), _) => Some(Config::read(path)),
         (None, Some((path, _))) if path.exists() => Some(Config::read(path)),
@@ -221,7 +181,7 @@ fn config_of(inner: &Inner, bundle: &Bundle) -> Result<Option<Config>, Error> {
 
 /// Adds everything that a playbook names: imports, files given to natives, `files(…)` patterns. What cannot be added is
 /// a finding. A declaration that did not end in its time is given back.
-fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Option<Declared>) {
+pub(super) fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Option<Declared>) {
     let entry = bundle.entry().to_string();
     let reading = Arc::new(Reading { bundle: Mutex::new(bundle), entry });
     let sources: Arc<dyn Sources> = reading.clone();
@@ -254,30 +214,6 @@ fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Option<Declar
     (bundle, endless.then_some(declared))
 }
 
-/// A run whose journal has no line says neither what it runs nor where.
-fn not_begun(run: &RunId) -> Error {
-    Error::new(ErrorKind::Usage, format!("run {run} ended before its first line: nothing was changed"))
-        .hint("start it again: runbook run PLAYBOOK --context NAME")
-        .hint(format!("runbook abandon {run} --reason \"…\""))
-}
-
-fn refuse_changed(run: &RunId, bundle: &Bundle, origin: &Path) -> Result<(), Error> {
-    // without the original there is nothing to compare with: the copy is the playbook
-    let Ok(now) = Bundle::load(origin) else { return Ok(()) };
-    let (now, _) = complete(now, &mut vec![]);
-    if now.digest() == bundle.digest() {
-        return Ok(());
-    }
-    let changes = now.changed_since(bundle);
-    let mut error =
-        Error::new(ErrorKind::Refused, format!("{} is not what run {run} was started with", origin.display()));
-    for change in &changes {
-        let diff = change.diff.as_ref().map(|diff| format!("\n{diff}")).unwrap_or_default();
-        error = error.hint(format!("{}: {:?}{diff}", change.path, change.kind).to_lowercase());
-    }
-    Err(error.hint(format!("put it back as it was, or give the run up: runbook abandon {run} --reason \"…\"")))
-}
-
 /// Parameters from a YAML file: a map of names and values.
 ///
 /// # Errors
@@ -295,135 +231,8 @@ pub fn params_file(path: &Path) -> Result<BTreeMap<String, Value>, Error> {
     }
 }
 
-/// A run that is about to be started.
-pub struct Order {
-    playbook: Playbook,
-    context: String,
-    settings: Settings,
-    sinks: Vec<Box<dyn Sink>>,
-    cancel: Cancel,
-    break_lock: Option<String>,
-    /// The run that it goes on with, held for writing from here on.
-    resumes: Option<Opened>,
-}
-
-impl Order {
-    /// Gives a parameter; a text is read as what the parameter is.
-    #[must_use]
-    pub fn param(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.settings.params.insert(name.into(), value.into());
-        self
-    }
-
-    /// Goes without a staging run; the reason is on record and must be acknowledged at the start gate.
-    #[must_use]
-    pub fn skip_staging(mut self, reason: &str) -> Self {
-        self.settings.skip_staging = Some(reason.into());
-        self
-    }
-
-    /// Stops after this step, by id or title, as at a gate.
-    #[must_use]
-    pub fn until(mut self, step: &str) -> Self {
-        self.settings.until = Some(step.into());
-        self
-    }
-
-    /// Takes the place by force where another run has it, which stops that run before its next change. The reason is on
-    /// record with this run.
-    #[must_use]
-    pub fn break_lock(mut self, reason: &str) -> Self {
-        self.break_lock = Some(reason.into());
-        self
-    }
-
-    /// Adds a view, which is told of each line on the run's own thread.
-    #[must_use]
-    pub fn sink(mut self, sink: Box<dyn Sink>) -> Self {
-        self.sinks.push(sink);
-        self
-    }
-
-    /// What asks for its end, to be kept beside the handle: a signal handler's.
-    pub fn canceller(&self) -> Cancel {
-        self.cancel.clone()
-    }
-
-    /// The name of the context that it works on.
-    pub fn context(&self) -> &str {
-        &self.context
-    }
-
-    /// The playbook that it runs.
-    pub fn playbook(&self) -> &Playbook {
-        &self.playbook
-    }
-
-    /// Starts it on a thread of its own.
-    ///
-    /// # Errors
-    /// The context is not declared, or the playbook does not name it. Whatever else is in the way is what the run came
-    /// to: see [`Run::wait`].
-    pub fn start(self) -> Result<Run, Error> {
-        let way = self.playbook.way(&self.context);
-        let context = way.context()?;
-        let inner = self.playbook.inner.clone();
-        let requirement = context.requires.as_ref().map(|required| Requirement {
-            context: required.clone(),
-            max_age: context.max_age,
-            soak: context.soak,
-        });
-        let lowest = context.gate.unwrap_or(GateClass::Auto);
-        // only other machines need to know it
-        let folder = if context.store() == StoreIn::Cluster { inner.folder().ok() } else { None };
-        let shared = Arc::new(Shared::default());
-        let (told, named) = (shared.clone(), shared.clone());
-        let scrubber = inner.scrubber.clone();
-        let order = run::Order {
-            bundle: self.playbook.bundle.clone(),
-            origin: self.playbook.bundle.origin().map(|path| path.display().to_string()),
-            config: self.playbook.config.as_ref().map(|config| config.path.display().to_string()),
-            settings: self.settings,
-            holds_secret: Box::new(move |bytes| scrubber.scrub_bytes(bytes) != bytes),
-            connect: Arc::new(way),
-            unread: (*self.playbook.unread).clone(),
-            requirement,
-            lowest,
-            cancel: self.cancel.clone(),
-            sinks: self.sinks,
-            told: Box::new(move |line| told.told(line)),
-            named: Box::new(move |run| named.named(run)),
-            by: inner.account.clone(),
-            host: inner.host.clone(),
-            folder,
-            break_lock: self.break_lock,
-        };
-        let handle = Run::new(shared.clone(), self.cancel, inner.store.clone());
-        let resumes = self.resumes;
-        std::thread::Builder::new()
-            .name("runbook-run".into())
-            // scripts recurse on this stack
-            .stack_size(16 << 20)
-            .spawn(move || {
-                let ended = match resumes {
-                    Some(opened) => run::resume(inner.crew(), order, opened),
-                    None => run::start(inner.crew(), order),
-                };
-                shared.ended(ended);
-            })
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("no thread could be started: {error}")))?;
-        Ok(handle)
-    }
-}
-
 impl fmt::Debug for Playbook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Playbook").field("entry", &self.bundle.entry()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Order").field("context", &self.context).field("resumes", &self.resumes).finish_non_exhaustive()
     }
 }

@@ -105,6 +105,9 @@ impl Watch {
         });
         let (suspend, people) = (view.suspend.clone(), view.people);
         let mut order = order;
+        if !prompt::is_interactive() {
+            order = order.unattended();
+        }
         if let Some(step) = &self.until {
             order = order.until(step);
         }
