@@ -9,6 +9,7 @@ mod notify;
 mod order;
 mod playbook;
 mod resume;
+mod sandbox;
 
 use std::{
     fmt,
@@ -22,6 +23,7 @@ pub use error::{Error, ErrorKind};
 pub use handle::{Events, Run};
 pub use order::Order;
 pub use playbook::{Playbook, params_file};
+pub use sandbox::{ContextSandbox, ServedSandbox};
 
 pub use crate::{
     cluster::Followed,

@@ -14,12 +14,12 @@ use super::{
     Window, nearest,
     tables::{Node, Reader},
 };
-use crate::model::{Digest, Finding, GateClass, Span};
+use crate::model::{Digest, Fault, Finding, GateClass, Span};
 
 /// The file's name.
 const NAME: &str = "runbook.toml";
 
-const CONTEXT: [&str; 17] = [
+const CONTEXT: [&str; 18] = [
     "kube-context",
     "kubeconfig",
     "tier",
@@ -32,6 +32,7 @@ const CONTEXT: [&str; 17] = [
     "hosts",
     "sandbox",
     "store",
+    "faults",
     "env",
     "talosconfig",
     "params",
@@ -85,6 +86,8 @@ pub struct Context {
     pub sandbox: bool,
     /// Where its place, its evidence and the heads of its journals are kept, as said; see [`Context::store`].
     pub store: Option<StoreIn>,
+    /// Objects of the sandbox that are told not to become ready.
+    pub faults: Vec<Fault>,
     /// Names of environment variables that its commands get.
     pub env: Vec<String>,
     /// The talosconfig.
@@ -265,6 +268,7 @@ impl Config {
 
     fn read_context<'t>(&self, reader: &mut Reader<'t>, name: &str, node: &Node<'t>) -> Context {
         let mut context = Context { name: name.into(), ..Context::default() };
+        let mut faults_at = None;
         for (key, node) in reader.table(node, Some(&CONTEXT)) {
             match key.as_str() {
                 "kube-context" => context.kube_context = reader.text(&node),
@@ -284,6 +288,18 @@ impl Config {
                     None => {}
                     Some(_) => reader.wrong(&node, "must be \"local\" or \"cluster\""),
                 },
+                "faults" => {
+                    for (target, node) in reader.table(&node, None) {
+                        let Some(how) = reader.text(&node) else { continue };
+                        match Fault::new(&target, &how) {
+                            Ok(fault) => context.faults.push(fault),
+                            Err(error) => reader.wrong(&node, &format!("cannot be used: {error}")),
+                        }
+                    }
+                    if !context.faults.is_empty() {
+                        faults_at = Some(node);
+                    }
+                }
                 "env" => context.env = reader.texts(&node),
                 "talosconfig" => context.talosconfig = reader.text(&node).map(|path| self.on_disk(&path)),
                 "params" => {
@@ -302,6 +318,10 @@ impl Config {
         if context.store == Some(StoreIn::Cluster) && !context.target.is_empty() {
             let why = "has no cluster (target) and keeps its places in it (store = \"cluster\")";
             reader.wrong_key(node, why, Some("store = \"local\"".into()));
+        }
+        if let Some(node) = faults_at.filter(|_| !context.sandbox) {
+            let help = "faults are told to a sandbox only: write sandbox = true, or leave them out";
+            reader.wrong_key(&node, "is told to a context that is no sandbox", Some(help.into()));
         }
         if context.sandbox && (context.kube_context.is_some() || context.kubeconfig.is_some()) {
             let why = "is the embedded sandbox (sandbox = true) and names a kubeconfig or kube-context too";

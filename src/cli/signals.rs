@@ -38,3 +38,15 @@ pub fn watch(cancel: Cancel, live: Option<Suspend>, people: bool) {
         }
     });
 }
+
+/// Takes Ctrl-C, SIGTERM and a closed terminal from here on; what it gives waits for one of them.
+pub fn until_ended() -> impl FnOnce() {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    move || match signals {
+        Ok(mut signals) => drop(signals.forever().next()),
+        // without them it ends as any process does
+        Err(_) => loop {
+            std::thread::park();
+        },
+    }
+}

@@ -17,7 +17,7 @@ use crate::{
     model::{Identity, Target},
     process::{PrivateKubeconfig, rules::ToolDecl},
     redact::Scrubber,
-    sandbox::Sandbox,
+    sandbox::Front,
 };
 
 /// How long it may take to find out which cluster it is.
@@ -44,7 +44,7 @@ pub struct DoorParts {
     /// Connects to the cluster at the first use.
     pub cluster: Lazy<Cluster>,
     /// The sandbox, where the context is one.
-    pub sandbox: Option<Sandbox>,
+    pub sandbox: Option<Arc<dyn Front>>,
     /// The http client; not made before it is needed.
     pub http: Lazy<Http>,
     /// Which hosts belong to which context.
@@ -96,7 +96,7 @@ impl Door {
     pub fn identity(&self, cancel: &Cancel) -> Result<Option<Identity>, EffectError> {
         if let Some(sandbox) = &self.parts.sandbox {
             return Ok(Some(Identity {
-                uid: sandbox.uid(),
+                uid: sandbox.uid().map_err(|why| EffectError::new(Sort::Unreachable, why))?,
                 server: "sandbox".into(),
                 ca: None,
                 version: "v1.35.0+sandbox".into(),

@@ -59,7 +59,8 @@ impl Call {
             ));
         }
         if let Some(sandbox) = &door.parts.sandbox {
-            return match sandbox.answer_http("GET", &host, &path) {
+            let answer = sandbox.answer_http("GET", &host, &path);
+            return match answer.map_err(|why| self.ran_into(EffectError::new(Sort::Unreachable, why)))? {
                 Some((status, body)) => Ok(HttpReply { status, headers: BTreeMap::new(), body }),
                 // the route may appear: a verify waits for it
                 None => Err(self.ran_into(

@@ -18,6 +18,9 @@ pub struct Settings {
     /// The step at which it stops as at a gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// Objects of the sandbox that were told not to become ready, as on the command line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
     /// What is done about a failure.
     #[serde(default, skip_serializing_if = "OnFailure::is_default")]
     pub on_failure: OnFailure,

@@ -5,6 +5,7 @@
 
 mod digest;
 mod exit;
+mod fault;
 mod finding;
 mod gate;
 mod identity;
@@ -22,6 +23,7 @@ mod undo;
 
 pub use digest::Digest;
 pub use exit::ExitCode;
+pub use fault::{Fault, FaultError, FaultHow};
 pub use finding::{Finding, Severity};
 pub use gate::{Decision, Fact, Gate, GateCard, GateClass, Show};
 pub use identity::{Identity, Target};

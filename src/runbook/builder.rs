@@ -10,7 +10,7 @@ use crate::{
     effect::Module,
     event::{Clock, Folder, Gates, Lock, Store, WallClock},
     journal::{FileLock, FileStore},
-    model::{Digest, GateClass, RunId},
+    model::{GateClass, RunId},
     redact::Scrubber,
     run::Crew,
     sandbox::Sandbox,
@@ -48,20 +48,19 @@ impl Inner {
         made.as_ref().map(|runtime| runtime.handle().clone()).map_err(Clone::clone)
     }
 
-    /// The sandbox of a context; open once per process, because its state has one writer.
-    pub fn sandbox(&self, context: &str, config: Option<&Path>) -> Result<Arc<Sandbox>, String> {
-        let of = Digest::of(config.map(|path| path.display().to_string()).unwrap_or_default());
-        let path = self.state.join("sandbox").join(format!("{}-{}", crate::model::slug(context), &of.short()[..8]));
-        let mut open = self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(_, sandbox)| sandbox.strong_count() > 0);
-        if let Some(sandbox) = open.iter().find(|(known, _)| *known == path).and_then(|(_, weak)| weak.upgrade()) {
+    /// The sandbox in a folder, made by `open` unless it is open in this process.
+    pub(super) fn opened<E>(
+        &self,
+        folder: &Path,
+        open: impl FnOnce() -> Result<Sandbox, E>,
+    ) -> Result<Arc<Sandbox>, E> {
+        let mut all = self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, sandbox)| sandbox.strong_count() > 0);
+        if let Some(sandbox) = all.iter().find(|(known, _)| *known == folder).and_then(|(_, weak)| weak.upgrade()) {
             return Ok(sandbox);
         }
-        std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let sandbox = Sandbox::open(path.join("state.redb"), crate::sandbox::Options::default())
-            .map_err(|error| error.to_string())?;
-        let sandbox = Arc::new(sandbox);
-        open.push((path, Arc::downgrade(&sandbox)));
+        let sandbox = Arc::new(open()?);
+        all.push((folder.to_owned(), Arc::downgrade(&sandbox)));
         Ok(sandbox)
     }
 
@@ -250,6 +249,17 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder").field("state", &self.state).finish_non_exhaustive()
     }
+}
+
+/// Writes a file that only its owner can read, in place of one that is there.
+pub(super) fn own_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
 }
 
 /// Sixteen random hex digits.

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Error, ErrorKind, builder::Inner};
+use super::{Error, ErrorKind, builder::Inner, sandbox::Reached};
 use crate::{
     bundle::{self, Bundle, Config, StoreIn},
     check,
@@ -16,7 +16,7 @@ use crate::{
     effect::{Door, DoorParts, EffectError, HostRule, Sort},
     event::{Cancel, Evidence, Lock, LockError, Settings},
     http::Http,
-    model::Target,
+    model::{Fault, Target},
     process::{
         self, Command, Environment, Hooks, PrivateKubeconfig, Reachable,
         rules::{self, ToolDecl},
@@ -32,6 +32,8 @@ pub(super) struct Way {
     pub bundle: Arc<Bundle>,
     pub config: Option<Arc<Config>>,
     pub context: String,
+    /// What is told to the sandbox beside what `runbook.toml` tells it.
+    pub faults: Vec<Fault>,
 }
 
 impl Way {
@@ -142,6 +144,7 @@ impl Way {
     /// The same playbook's way to another context.
     fn beside(&self, context: &str) -> Self {
         Self {
+            faults: vec![],
             inner: self.inner.clone(),
             bundle: self.bundle.clone(),
             config: self.config.clone(),
@@ -191,12 +194,17 @@ impl Connect for Way {
         let source =
             context.kubeconfig.as_ref().map_or_else(|| inner.kubeconfig(), crate::cluster::KubeconfigSource::file);
         let sandbox = if context.sandbox {
-            let sandbox = inner.sandbox(&context.name, config_path);
-            Some(sandbox.map_err(|message| {
+            let mut faults = context.faults.clone();
+            faults.extend(self.faults.iter().cloned());
+            let sandbox = inner.sandbox(&context.name, config_path, &faults).map_err(Error::ended)?;
+            if let (Reached::Served(..), Some(fault)) = (&sandbox, self.faults.first()) {
                 let message =
-                    format!("the sandbox of {} cannot be kept, so nothing is changed: {message}", context.name);
-                Error::new(ErrorKind::Internal, message).hint(crate::run::WRITABLE).ended()
-            })?)
+                    format!("the sandbox of {} is served by another process, which has its faults", context.name);
+                return Err(Error::new(ErrorKind::Locked, message)
+                    .hint(format!("runbook sandbox serve --context {} --fault '{fault}'", context.name))
+                    .ended());
+            }
+            Some(sandbox)
         } else {
             // that the kubeconfig has no such context is said before anything else is looked at
             let names = source.contexts().map_err(|error| unusable(&target, &error))?;
@@ -206,20 +214,33 @@ impl Connect for Way {
             None
         };
         let (served, only, kube) = (sandbox.clone(), source.clone(), kube_context.clone());
+        let name = context.name.clone();
         let runtime = inner.clone();
         let cluster: Box<dyn Fn() -> Result<Cluster, EffectError> + Send + Sync> = Box::new(move || {
             let handle = runtime.runtime().map_err(io)?;
             match &served {
-                Some(sandbox) => {
+                Some(Reached::Here(sandbox)) => {
                     sandbox.start_controllers(&handle);
-                    Ok(Cluster::service(&handle, sandbox.service(), "sandbox"))
+                    Ok(Cluster::sandbox(&handle, sandbox))
+                }
+                Some(Reached::Served(_, file)) => {
+                    Ok(Cluster::connect(&handle, &crate::cluster::KubeconfigSource::file(file), &name)?)
                 }
                 None => Ok(Cluster::connect(&handle, &only, &kube)?),
             }
         });
         let runtime = inner.clone();
         let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> =
-            if let Some(sandbox) = sandbox.clone() {
+            if let Some(Reached::Served(_, file)) = &sandbox {
+                let file = file.clone();
+                Box::new(move || {
+                    let config = std::fs::read(&file).map_err(|error| error.to_string());
+                    let config =
+                        config.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()));
+                    let config: Value = config.map_err(|why| io(format!("the served sandbox's kubeconfig: {why}")))?;
+                    PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
+                })
+            } else if let Some(Reached::Here(sandbox)) = sandbox.clone() {
                 let (runtime, name, server) = (inner.clone(), target.name.clone(), Mutex::new(None));
                 Box::new(move || {
                     let handle = runtime.runtime().map_err(io)?;
@@ -227,7 +248,7 @@ impl Connect for Way {
                         .block_on(sandbox.serve())
                         .map_err(|error| io(format!("the sandbox cannot be served to commands: {error}")))?;
                     runtime.scrubber.learn(&Secret::new(served.token()));
-                    let config = sandbox_kubeconfig(&name, &served.url());
+                    let config = super::sandbox::kubeconfig(&name, &served.url());
                     // served for as long as the door is there
                     *server.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
                     PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
@@ -248,7 +269,7 @@ impl Connect for Way {
             target: target.clone(),
             bundle: self.bundle.clone(),
             cluster,
-            sandbox: sandbox.map(|sandbox| (*sandbox).clone()),
+            sandbox: sandbox.map(|sandbox| sandbox.front()),
             http: Box::new(move || Ok(Http::new(runtime.runtime().map_err(io)?))),
             hosts: self.hosts(),
             tools: self.tools(),
@@ -294,18 +315,6 @@ impl Connect for Way {
         declared.findings.extend(checked);
         declared
     }
-}
-
-/// A kubeconfig whose one context is the served sandbox.
-fn sandbox_kubeconfig(name: &str, url: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": name,
-        "clusters": [{ "name": name, "cluster": { "server": url } }],
-        "users": [{ "name": name, "user": {} }],
-        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
-    })
 }
 
 /// Reads a secret from where it is declared to come from: `env NAME`, `file PATH`.

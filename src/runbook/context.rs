@@ -20,7 +20,8 @@ impl Context {
         let config = Config::find(folder, inner.config.as_deref())
             .map_err(|error| Error::new(ErrorKind::Usage, "the configuration is refused").findings_are(error.0))?;
         let bundle = Arc::new(Bundle::in_memory("", ""));
-        let way = Way { inner: inner.clone(), bundle, config: config.map(Arc::new), context: name.into() };
+        let config = config.map(Arc::new);
+        let way = Way { inner: inner.clone(), bundle, config, context: name.into(), faults: vec![] };
         way.context()?;
         Ok(Self { way })
     }

@@ -6,7 +6,7 @@ use super::{Error, ErrorKind, Run, handle::Shared, notify, playbook::Playbook};
 use crate::{
     bundle::StoreIn,
     event::{Cancel, Opened, Settings, Sink, Stated},
-    model::GateClass,
+    model::{Fault, GateClass},
     run::{self, Changed, Requirement, Resumption, Settle, Waive},
 };
 
@@ -63,6 +63,14 @@ impl Order {
     #[must_use]
     pub fn skip_staging(mut self, reason: &str) -> Self {
         self.settings.skip_staging = Some(reason.into());
+        self
+    }
+
+    /// Tells an object of the sandbox not to become ready, as long as this process works on the run:
+    /// `HelmRelease/monitoring/grafana: install retries exhausted`, `…: stall`, `…: flap 5s`.
+    #[must_use]
+    pub fn fault(mut self, fault: &Fault) -> Self {
+        self.settings.faults.push(fault.to_string());
         self
     }
 
@@ -155,8 +163,13 @@ impl Order {
         if let Some(differs) = self.differs {
             return Err(differs.error);
         }
-        let way = self.playbook.way(&self.context);
+        let mut way = self.playbook.way(&self.context);
+        way.faults = self.settings.faults.iter().filter_map(|fault| fault.parse().ok()).collect();
         let context = way.context()?;
+        if let (Some(fault), false) = (way.faults.first(), context.sandbox) {
+            let message = format!("'{fault}' can be told to a sandbox only, and {} is a real cluster", context.name);
+            return Err(Error::new(ErrorKind::Usage, message).hint("leave --fault out"));
+        }
         let inner = self.playbook.inner.clone();
         let requirement = context.requires.as_ref().map(|required| Requirement {
             context: required.clone(),

@@ -69,7 +69,8 @@ impl Playbook {
         let bundle = Bundle::from_bytes(&inner.store.bundle(run, state.bundle.as_ref().filter(|_| state.changed))?)
             .map_err(|error| Error::new(ErrorKind::Internal, format!("the bundle of run {run}: {error}")))?;
         let config = config_of(inner, &bundle)?.map(Arc::new);
-        let way = Way { inner: inner.clone(), bundle: Arc::new(bundle), config, context: target.name.clone() };
+        let (bundle, context) = (Arc::new(bundle), target.name.clone());
+        let way = Way { inner: inner.clone(), bundle, config, context, faults: vec![] };
         if way.context()?.store() == StoreIn::Local {
             return Ok(None);
         }
@@ -133,6 +134,7 @@ impl Playbook {
             bundle: self.bundle.clone(),
             config: self.config.clone(),
             context: context.into(),
+            faults: vec![],
         }
     }
 

@@ -44,7 +44,7 @@ impl Playbook {
         };
         let context = state.target.as_ref().map(|target| target.name.clone()).unwrap_or_default();
         let mut order = playbook.run(&context);
-        order.settings = Settings { until: None, ..state.settings.clone() };
+        order.settings = Settings { until: None, faults: vec![], ..state.settings.clone() };
         order.resumes = Some(opened);
         order.differs = differs.map(Box::new);
         Ok(order)

@@ -168,7 +168,11 @@ fn lock(file: &File, path: &Path) -> Result<(), SandboxError> {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(SandboxError::InUse { path: path.to_owned(), waited: PATIENCE });
+                return Err(SandboxError::InUse {
+                    path: path.to_owned(),
+                    holder: super::holder::of(file).unwrap_or_else(|| "another process".to_owned()),
+                    waited: PATIENCE,
+                });
             }
             Err(TryLockError::Error(source)) => {
                 return Err(SandboxError::Unreadable { path: path.to_owned(), source });

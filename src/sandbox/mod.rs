@@ -7,11 +7,14 @@
 
 mod admit;
 mod apply;
+mod control;
 mod controllers;
 mod discovery;
 mod disk;
 mod fault;
+mod holder;
 mod kinds;
+mod load;
 mod meta;
 mod patch;
 mod read;
@@ -40,11 +43,15 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::runtime::Handle;
 
+pub use control::{Control, Front, Transport};
 pub use controllers::Timing;
-pub use fault::{Fault, FaultHow};
+pub use load::{LeftOut, Loaded};
 pub use serve::Served;
 pub use service::SandboxService;
 
+pub use crate::model::{Fault, FaultHow};
+
+use fault::Faults;
 use store::{Key, Store};
 
 /// The body of an answer; of a watch it goes on as long as the watch does.
@@ -55,10 +62,12 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 #[non_exhaustive]
 pub enum SandboxError {
     /// Another process has the state open.
-    #[error("the sandbox state {} is in use by another process (waited {} s); wait for that run to end, or give this one another state folder", path.display(), waited.as_secs())]
+    #[error("the sandbox state {} is in use by {holder} (waited {} s); wait for it to end, or give this one another state folder", path.display(), waited.as_secs())]
     InUse {
         /// The file.
         path: PathBuf,
+        /// Which process that is, as far as the system says it.
+        holder: String,
         /// How long it was waited for.
         waited: Duration,
     },
@@ -125,6 +134,7 @@ pub struct Sandbox {
 struct Inner {
     store: Arc<Store>,
     options: Options,
+    faults: Arc<Faults>,
     running: AtomicBool,
 }
 
@@ -145,7 +155,8 @@ impl Sandbox {
         seed::lay_down(&store, options.seed).map_err(|error| SandboxError::NotSetUp {
             why: error.body()["message"].as_str().unwrap_or_default().to_owned(),
         })?;
-        let inner = Inner { store: Arc::new(store), options, running: AtomicBool::new(false) };
+        let faults = Arc::new(Faults::new(options.faults.clone()));
+        let inner = Inner { store: Arc::new(store), options, faults, running: AtomicBool::new(false) };
         let sandbox = Self { inner: Arc::new(inner) };
         if let Some(runtime) = &sandbox.inner.options.runtime {
             sandbox.start_controllers(runtime);
@@ -170,12 +181,45 @@ impl Sandbox {
         routes::answer(&self.inner.store, method, host, path)
     }
 
+    /// Lays objects from elsewhere into the sandbox, such as those of a live cluster's `kubectl get -o yaml`; one of the
+    /// same kind and name gives way. What a server has set is kept, and so is the status until the object is changed;
+    /// values of Secrets become stand-ins.
+    pub fn load(&self, objects: Vec<serde_json::Value>) -> Loaded {
+        load::load(&self.inner.store, objects)
+    }
+
+    /// Removes everything and begins anew: a cluster of another identity. Gives how many objects there were.
+    pub fn reset(&self) -> Result<usize, SandboxError> {
+        let set_up = |error: status::ApiError| SandboxError::NotSetUp {
+            why: error.body()["message"].as_str().unwrap_or_default().to_owned(),
+        };
+        let all = self.inner.store.clear().map_err(set_up)?;
+        seed::lay_down(&self.inner.store, self.inner.options.seed).map_err(set_up)?;
+        Ok(all)
+    }
+
+    /// Tells objects not to become ready, in place of what was told before; none brings them back to ready.
+    ///
+    /// # Errors
+    /// The faults that would never do anything, each with the reason.
+    pub fn set_faults(&self, faults: Vec<Fault>) -> Result<(), Vec<(Fault, String)>> {
+        let registry = self.inner.store.registry();
+        let idle: Vec<(Fault, String)> =
+            faults.iter().filter_map(|fault| Some((fault.clone(), controllers::trouble(&registry, fault)?))).collect();
+        if idle.is_empty() {
+            self.inner.faults.set(faults);
+            return Ok(());
+        }
+        Err(idle)
+    }
+
     /// Starts the controllers on a runtime, unless they run already. Requests start them by themselves.
     pub fn start_controllers(&self, runtime: &Handle) {
         let options = &self.inner.options;
         if options.controllers && !self.inner.running.swap(true, Ordering::AcqRel) {
             let alive = Running(Arc::downgrade(&self.inner));
-            let work = controllers::run(Arc::downgrade(&self.inner.store), options.timing, options.faults.clone());
+            let work =
+                controllers::run(Arc::downgrade(&self.inner.store), options.timing, Arc::clone(&self.inner.faults));
             runtime.spawn(async move {
                 let _alive = alive;
                 work.await;

@@ -17,9 +17,9 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::{BoxError, ServiceExt as _};
 
-use super::service::refusal;
+use super::service::{self, refusal};
 use super::status::ApiError;
-use super::{Body, Sandbox, meta};
+use super::{Body, Sandbox, control, meta};
 
 /// A sandbox that answers on loopback until this is dropped.
 #[derive(Debug)]
@@ -111,6 +111,12 @@ impl Gate {
             *request.uri_mut() = below;
         } else if !self.is_bearer(request.headers()) {
             return Ok(refusal(&ApiError::new(401, "Unauthorized", "Unauthorized", None)));
+        }
+        if request.uri().path().starts_with(control::ROOT) {
+            return Ok(match control::answer(&self.sandbox, request).await {
+                Some(value) => service::json(200, &value),
+                None => refusal(&ApiError::NoSuchPath),
+            });
         }
         self.sandbox.service().oneshot(request).await
     }

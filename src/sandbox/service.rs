@@ -95,7 +95,7 @@ pub(crate) fn refusal(error: &ApiError) -> Response<Body> {
     }
 }
 
-fn json(code: u16, value: &Value) -> Response<Body> {
+pub(crate) fn json(code: u16, value: &Value) -> Response<Body> {
     respond(code, "application/json", value.to_string())
 }
 

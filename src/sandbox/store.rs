@@ -120,6 +120,33 @@ impl Store {
         (state.list(resource, namespace), state.version)
     }
 
+    /// Keys of the objects that name this UID as an owner.
+    pub fn dependents(&self, uid: &str) -> Vec<Key> {
+        self.lock().dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// Removes everything; gives how many objects there were.
+    pub fn clear(&self) -> Result<usize, ApiError> {
+        self.write(false, |tx| {
+            let keys: Vec<Key> = tx
+                .state
+                .objects
+                .iter()
+                .flat_map(|(resource, objects)| {
+                    objects.keys().map(|(namespace, name)| Key {
+                        resource: Arc::clone(resource),
+                        namespace: Arc::clone(namespace),
+                        name: Arc::clone(name),
+                    })
+                })
+                .collect();
+            for key in &keys {
+                tx.remove(key);
+            }
+            Ok(keys.len())
+        })
+    }
+
     /// Wakes up at every change.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.latest.subscribe()

@@ -13,6 +13,7 @@ mod reject;
 mod resume;
 mod run;
 mod runs;
+mod sandbox;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,7 @@ pub const VERBS: &[&str] = &[
     "runs",
     "show",
     "impact",
+    "sandbox",
     "completions",
     "man",
 ];
@@ -69,6 +71,7 @@ enum Verb {
     Runs(runs::Args),
     Show(show::Args),
     Impact(impact::Args),
+    Sandbox(sandbox::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -90,6 +93,7 @@ impl Cli {
             Verb::Runs(runs::Args {}) => runs::run(global),
             Verb::Show(args) => args.run(global),
             Verb::Impact(args) => args.run(global),
+            Verb::Sandbox(args) => args.run(global),
             Verb::Completions(args) => Ok(args.run()),
             Verb::Man(man::Args {}) => man::run(),
         }

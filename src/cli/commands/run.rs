@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::{global::Global, prompt, say, signals, view};
 use crate::{
     event::Line,
-    model::{ExitCode, GateClass},
+    model::{ExitCode, Fault, GateClass},
     report::Progress,
     runbook::{Error, ErrorKind, Order, params_file},
 };
@@ -24,6 +24,10 @@ pub struct Args {
     /// Goes without a run on the context that this one requires; the reason is kept and shown.
     #[arg(long, value_name = "REASON")]
     skip_staging: Option<String>,
+    /// An object of the sandbox that is told not to become ready: 'Kind/namespace/name: what went wrong', '…: stall',
+    /// '…: flap 5s'.
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
@@ -83,7 +87,8 @@ impl Args {
             }
             order = order.skip_staging(reason);
         }
-        self.watch.run(self.force.on(order)?, global, &terminal, &[])
+        let order = self.faults.iter().fold(self.force.on(order)?, Order::fault);
+        self.watch.run(order, global, &terminal, &[])
     }
 }
 

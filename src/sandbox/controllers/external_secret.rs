@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::super::meta;
 use super::super::secrets;
 use super::super::store::{Event, Key};
-use super::{Desk, Simulated};
+use super::Simulated;
+use super::desk::Desk;
 
 pub(super) struct ExternalSecrets;
 
@@ -61,10 +62,6 @@ impl Simulated for ExternalSecrets {
         "externalsecrets.external-secrets.io"
     }
 
-    fn progress(&self, _object: &Value) -> Option<Value> {
-        None
-    }
-
     fn settled(&self, desk: &Desk<'_>, object: &Value, fault: Option<&str>) -> Option<Value> {
         let failed = fault.map(str::to_owned).or_else(|| store_trouble(desk, object));
         let mut status = object["status"].as_object().cloned().unwrap_or_default();
@@ -76,7 +73,9 @@ impl Simulated for ExternalSecrets {
         // Made here, so that Ready never comes before the Secret.
         desk.apply(&secret(object), self.manager());
         let condition = meta::condition(object, "Ready", "True", "SecretSynced", "secret synced");
-        let synced = format!("{}-{}", meta::generation(object), short_hash(&object["spec"]));
+        // as the operator has it: a new annotation, such as force-sync, makes it sync again
+        let seen = json!([object["metadata"]["annotations"], object["metadata"]["labels"]]);
+        let synced = format!("{}-{}", meta::generation(object), short_hash(&seen));
         if status.get("syncedResourceVersion") != Some(&Value::from(synced.as_str())) {
             status.insert("refreshTime".into(), meta::now().into());
             status.insert("syncedResourceVersion".into(), synced.into());
@@ -88,7 +87,7 @@ impl Simulated for ExternalSecrets {
 
     fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key> {
         if matches!(&*event.key.resource, STORES | CLUSTER_STORES) {
-            return desk.keys(RESOURCE);
+            return desk.keys(RESOURCE, None);
         }
         // A target Secret that was removed is made again.
         if event.removed && &*event.key.resource == "secrets" {

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::meta;
 use super::super::store::{Event, Key};
-use super::{Desk, Simulated};
+use super::desk::{Desk, condition_status, observed as condition};
+use super::{Simulated, Told, flux};
 
 pub(super) struct HelmReleases;
 
@@ -34,13 +35,6 @@ fn chart(object: &Value) -> (String, String) {
         .or_else(|| object["spec"]["chartRef"]["name"].as_str())
         .unwrap_or_else(|| meta::name(object));
     (name.to_owned(), spec["version"].as_str().unwrap_or("0.1.0").to_owned())
-}
-
-/// A condition with the generation it was seen at.
-fn condition(object: &Value, kind: &str, status: &str, reason: &str, message: &str) -> Value {
-    let mut condition = meta::condition(object, kind, status, reason, message);
-    condition["observedGeneration"] = meta::generation(object).into();
-    condition
 }
 
 fn is_attempted(object: &Value) -> bool {
@@ -85,6 +79,65 @@ fn is_available(desk: &Desk<'_>, object: &Value) -> bool {
     })
 }
 
+/// What keeps the release from being tried at all, in Flux' words.
+fn obstacle(desk: &Desk<'_>, object: &Value) -> Option<(&'static str, String)> {
+    if let Some(why) = flux::unready_dependency(desk, object, RESOURCE) {
+        return Some(("DependencyNotReady", why));
+    }
+    let reference = &object["spec"]["chart"]["spec"]["sourceRef"];
+    let reference = if reference.is_null() { &object["spec"]["chartRef"] } else { reference };
+    // a source that is not there at all is let be: playbooks for a sandbox need not bring one
+    let (source, named) = flux::source(desk, object, reference);
+    let source = source.filter(|source| condition_status(source, "Ready") == "False")?;
+    let conditions = source["status"]["conditions"].as_array().into_iter().flatten();
+    let why = conditions.into_iter().find(|c| c["type"] == "Ready").and_then(|c| c["message"].as_str());
+    Some(("SourceNotReady", format!("{named} is not ready: {}", why.unwrap_or_default())))
+}
+
+/// What the release installs.
+fn children(object: &Value) -> Vec<Value> {
+    let name = release_name(object);
+    let (chart_name, chart_version) = chart(object);
+    let values = &object["spec"]["values"];
+    let replicas = values["replicaCount"].as_i64().or_else(|| values["replicas"].as_i64()).unwrap_or(1);
+    let port = values["service"]["port"].as_i64().unwrap_or(80);
+    let image = match (values["image"]["repository"].as_str(), values["image"]["tag"].as_str()) {
+        (repository, Some(tag)) => format!("{}:{tag}", repository.unwrap_or(&chart_name)),
+        (Some(repository), None) => format!("{repository}:{chart_version}"),
+        (None, None) => format!("{chart_name}:{chart_version}"),
+    };
+    let selector = json!({"app.kubernetes.io/name": chart_name, "app.kubernetes.io/instance": name});
+    let mut labels = selector.clone();
+    labels["app.kubernetes.io/managed-by"] = "Helm".into();
+    labels["helm.sh/chart"] = format!("{chart_name}-{chart_version}").into();
+    labels[NAME] = meta::name(object).into();
+    labels[NAMESPACE] = meta::namespace(object).into();
+    let metadata = json!({
+        "name": name, "namespace": target_namespace(object), "labels": labels,
+        "annotations": {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": target_namespace(object)},
+        // Uninstalled with the release.
+        "ownerReferences": [{
+            "apiVersion": object["apiVersion"], "kind": "HelmRelease", "name": meta::name(object), "uid": meta::uid(object),
+        }],
+    });
+    vec![
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
+            "spec": {
+                "replicas": replicas, "selector": {"matchLabels": selector},
+                "template": {
+                    "metadata": {"labels": selector},
+                    "spec": {"containers": [{"name": chart_name, "image": image, "ports": [{"name": "http", "containerPort": 8080}]}]},
+                },
+            },
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata,
+            "spec": {"selector": selector, "ports": [{"name": "http", "port": port, "targetPort": "http"}]},
+        }),
+    ]
+}
+
 impl Simulated for HelmReleases {
     fn resource(&self) -> &'static str {
         RESOURCE
@@ -95,28 +148,24 @@ impl Simulated for HelmReleases {
     }
 
     fn suspended(&self, object: &Value) -> bool {
-        object["spec"]["suspend"] == true
+        flux::is_suspended(object)
+    }
+
+    fn tend(&self, desk: &Desk<'_>, object: &Value, told: &Told) {
+        if *told == Told::Settle && obstacle(desk, object).is_none() {
+            for child in children(object) {
+                desk.apply(&child, Simulated::manager(self));
+            }
+        }
     }
 
     fn progress(&self, object: &Value) -> Option<Value> {
-        if is_attempted(object) {
+        if is_attempted(object) && !flux::is_asked(object) {
             return None;
         }
         let action = if history(object).is_empty() { "install" } else { "upgrade" };
         let message = format!("Running '{action}' action with timeout of 5m0s");
-        let mut status = json!({
-            "observedGeneration": object["status"]["observedGeneration"].as_i64().unwrap_or(-1),
-            "conditions": [
-                condition(object, "Reconciling", "True", "Progressing", &message),
-                condition(object, "Ready", "Unknown", "Progressing", &message),
-            ],
-        });
-        for kept in ["history", "lastAttemptedGeneration", "lastHandledReconcileAt"] {
-            if let Some(value) = object["status"].get(kept) {
-                status[kept] = value.clone();
-            }
-        }
-        Some(status)
+        Some(flux::reconciling(object, &message, &["history", "lastAttemptedGeneration"]))
     }
 
     fn settled(&self, desk: &Desk<'_>, object: &Value, fault: Option<&str>) -> Option<Value> {
@@ -129,8 +178,9 @@ impl Simulated for HelmReleases {
             "storageNamespace": target_namespace(object),
             "helmChart": format!("{}/{}-{}", meta::namespace(object), meta::namespace(object), meta::name(object)),
         });
-        if let Some(asked) = object["metadata"]["annotations"].get("reconcile.fluxcd.io/requestedAt") {
-            status["lastHandledReconcileAt"] = asked.clone();
+        flux::handled(object, &mut status);
+        if let Some((reason, message)) = obstacle(desk, object) {
+            return Some(flux::failed(object, reason, &message, &["history", "lastAttemptedGeneration"]));
         }
         if fault.is_none() && !is_available(desk, object) {
             return None;
@@ -166,52 +216,10 @@ impl Simulated for HelmReleases {
         Some(status)
     }
 
-    fn children(&self, _desk: &Desk<'_>, object: &Value) -> Vec<Value> {
-        let name = release_name(object);
-        let (chart_name, chart_version) = chart(object);
-        let values = &object["spec"]["values"];
-        let replicas = values["replicaCount"].as_i64().or_else(|| values["replicas"].as_i64()).unwrap_or(1);
-        let port = values["service"]["port"].as_i64().unwrap_or(80);
-        let image = match (values["image"]["repository"].as_str(), values["image"]["tag"].as_str()) {
-            (repository, Some(tag)) => format!("{}:{tag}", repository.unwrap_or(&chart_name)),
-            (Some(repository), None) => format!("{repository}:{chart_version}"),
-            (None, None) => format!("{chart_name}:{chart_version}"),
-        };
-        let selector = json!({"app.kubernetes.io/name": chart_name, "app.kubernetes.io/instance": name});
-        let mut labels = selector.clone();
-        labels["app.kubernetes.io/managed-by"] = "Helm".into();
-        labels["helm.sh/chart"] = format!("{chart_name}-{chart_version}").into();
-        labels[NAME] = meta::name(object).into();
-        labels[NAMESPACE] = meta::namespace(object).into();
-        let metadata = json!({
-            "name": name, "namespace": target_namespace(object), "labels": labels,
-            "annotations": {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": target_namespace(object)},
-            // Uninstalled with the release.
-            "ownerReferences": [{
-                "apiVersion": object["apiVersion"], "kind": "HelmRelease", "name": meta::name(object), "uid": meta::uid(object),
-            }],
-        });
-        vec![
-            json!({
-                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
-                "spec": {
-                    "replicas": replicas, "selector": {"matchLabels": selector},
-                    "template": {
-                        "metadata": {"labels": selector},
-                        "spec": {"containers": [{"name": chart_name, "image": image, "ports": [{"name": "http", "containerPort": 8080}]}]},
-                    },
-                },
-            }),
-            json!({
-                "apiVersion": "v1", "kind": "Service", "metadata": metadata,
-                "spec": {"selector": selector, "ports": [{"name": "http", "port": port, "targetPort": "http"}]},
-            }),
-        ]
-    }
-
-    fn concerned(&self, _desk: &Desk<'_>, event: &Event) -> Vec<Key> {
+    fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key> {
         if !matches!(&*event.key.resource, "deployments.apps" | "services") {
-            return Vec::new();
+            let chart = "/spec/chart/spec/sourceRef";
+            return [chart, "/spec/chartRef"].iter().flat_map(|at| flux::naming(desk, event, RESOURCE, at)).collect();
         }
         let labels = &event.new["metadata"]["labels"];
         let named = labels[NAMESPACE].as_str().zip(labels[NAME].as_str());

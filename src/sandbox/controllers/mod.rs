@@ -2,27 +2,47 @@
 //!
 //! A kind says what its settled status is, as a function of what is in the store; the loop here compares that with what
 //! is there, and after the delay writes it. So unfinished work is taken up again when a sandbox is opened.
+//!
+//! Workloads are as on a cluster: a Deployment makes `ReplicaSet`s, these make Pods, and only Pods take time; the status
+//! of everything above follows from theirs. A fault of a workload reaches its Pods.
 
+mod claim;
+mod cron_job;
+mod daemon_set;
 mod deployment;
+mod desk;
+mod endpoints;
 mod external_secret;
+mod flux;
+mod gateway;
 mod helm_release;
-mod http_route;
+mod job;
+mod kustomization;
 mod namespace;
+mod pod;
+mod replica_set;
+mod revision;
+mod route;
+mod secret_store;
+mod service;
+mod source;
+mod stateful_set;
+mod template;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::apply::{self, Manager, Operation};
-use super::fault::{Fault, FaultHow};
+use super::fault::{self, Faults};
+use super::kinds::Registry;
+use super::load;
 use super::meta;
-use super::request::Place;
-use super::status::ApiError;
 use super::store::{Event, Key, Store};
-use super::write;
+use crate::model::{Fault, FaultHow};
+use desk::Desk;
 
 /// How long controllers take from a change to its result; each object has its own time between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +70,21 @@ impl Timing {
     }
 }
 
-/// What a controller may look at and change.
-struct Desk<'a> {
-    store: &'a Store,
+/// What is to become of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Settle,
+    Fail(String),
+    Stall,
+}
+
+impl Told {
+    fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Fail(message) => Some(message),
+            Self::Settle | Self::Stall => None,
+        }
+    }
 }
 
 /// A part of the control plane that looks after one kind.
@@ -63,10 +95,20 @@ trait Controller: Send + Sync {
     fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key>;
 
     /// Looks at an object that may have changed; true when there is something to do after the delay.
-    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) -> bool;
+    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told) -> bool;
 
     /// Does it.
-    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>);
+    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told);
+
+    /// Whether its objects are what their parts make of them: a stalled or flapping part is enough.
+    fn is_sum(&self) -> bool {
+        false
+    }
+
+    /// When it has to look at an object again though nothing changes.
+    fn again(&self, _object: &Value) -> Option<Duration> {
+        None
+    }
 }
 
 /// A kind whose controller does no more than write a status, and other objects.
@@ -81,20 +123,30 @@ trait Simulated: Send + Sync {
         false
     }
 
+    /// Makes what has to exist beside it.
+    fn tend(&self, _desk: &Desk<'_>, _object: &Value, _told: &Told) {}
+
     /// The status while a change is under way; `None` when nothing shows.
-    fn progress(&self, object: &Value) -> Option<Value>;
+    fn progress(&self, _object: &Value) -> Option<Value> {
+        None
+    }
 
     /// The status in the end, failed when there is a fault; `None` while something else has to happen first.
     fn settled(&self, desk: &Desk<'_>, object: &Value, fault: Option<&str>) -> Option<Value>;
 
-    /// Objects that have to exist beside it.
-    fn children(&self, _desk: &Desk<'_>, _object: &Value) -> Vec<Value> {
-        Vec::new()
-    }
-
     /// See [`Controller::concerned`].
     fn concerned(&self, _desk: &Desk<'_>, _event: &Event) -> Vec<Key> {
         Vec::new()
+    }
+
+    /// See [`Controller::is_sum`].
+    fn is_sum(&self) -> bool {
+        false
+    }
+
+    /// See [`Controller::again`].
+    fn again(&self, _object: &Value) -> Option<Duration> {
+        None
     }
 }
 
@@ -107,154 +159,101 @@ impl<T: Simulated> Controller for T {
         Simulated::concerned(self, desk, event)
     }
 
-    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) -> bool {
+    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told) -> bool {
         if meta::is_terminating(object) || self.suspended(object) {
             return false;
         }
-        let message = match fault {
-            Some(FaultHow::Stall) => {
-                desk.write_status(key, self.manager(), self.progress(object));
-                return false;
-            }
-            Some(FaultHow::Fail(message)) => Some(message.as_str()),
-            None => None,
+        self.tend(desk, object, told);
+        // what was just made beside it may have changed it
+        let Some(object) = desk.store.get(key) else {
+            return false;
         };
-        if message.is_none() {
-            for child in self.children(desk, object) {
-                desk.apply(&child, self.manager());
-            }
+        if *told == Told::Stall {
+            desk.write_status(key, self.manager(), self.progress(&object));
+            return false;
         }
-        let settled = self.settled(desk, object, message);
+        let settled = self.settled(desk, &object, told.failure());
         if settled.as_ref() == Some(&object["status"]) {
             return false;
         }
-        desk.write_status(key, self.manager(), self.progress(object));
+        if Simulated::is_sum(self) && told.failure().is_none() {
+            desk.write_status(key, self.manager(), settled);
+            return false;
+        }
+        desk.write_status(key, self.manager(), self.progress(&object));
         settled.is_some()
     }
 
-    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) {
-        let message = match fault {
-            Some(FaultHow::Fail(message)) => Some(message.as_str()),
-            _ => None,
-        };
-        if !meta::is_terminating(object) && !self.suspended(object) && fault != Some(&FaultHow::Stall) {
-            desk.write_status(key, self.manager(), self.settled(desk, object, message));
+    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told) {
+        if !meta::is_terminating(object) && !self.suspended(object) && *told != Told::Stall {
+            desk.write_status(key, self.manager(), self.settled(desk, object, told.failure()));
         }
     }
-}
 
-impl Desk<'_> {
-    fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
-        self.store.get(&Key::new(resource, namespace, name))
+    fn is_sum(&self) -> bool {
+        Simulated::is_sum(self)
     }
 
-    fn list(&self, resource: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
-        self.store.list(resource, namespace).0
-    }
-
-    /// Keys of all objects of a kind.
-    fn keys(&self, resource: &str) -> Vec<Key> {
-        let objects = self.list(resource, None);
-        objects.iter().map(|object| Key::new(resource, meta::namespace(object), meta::name(object))).collect()
-    }
-
-    fn place(&self, resource: &str, namespace: &str, subresource: &str) -> Option<Place> {
-        let kind = Arc::clone(self.store.registry().by_resource(resource)?);
-        Some(Place {
-            version: kind.stored.clone(),
-            namespace: kind.namespaced.then(|| namespace.to_owned()),
-            name: None,
-            subresource: subresource.to_owned(),
-            kind,
-        })
-    }
-
-    /// Writes a status. An object that is gone, or a disk that is full, is met again at the next look.
-    fn write_status(&self, key: &Key, manager: &str, status: Option<Value>) {
-        let (Some(status), Some(place)) = (status, self.place(&key.resource, &key.namespace, "status")) else {
-            return;
-        };
-        let manager = Manager {
-            operation: Operation::Update,
-            name: manager.to_owned(),
-            subresource: "status".into(),
-            api_version: place.api_version(),
-        };
-        let result = self.store.write(false, |tx| {
-            let Some(old) = tx.get(key) else {
-                return Ok(());
-            };
-            if old["status"] == status {
-                return Ok(());
-            }
-            let mut new = (*old).clone();
-            new["status"] = status;
-            write::update(tx, &place, &old, new, Some(&manager)).map(|_| ())
-        });
-        report(key, result);
-    }
-
-    /// Makes an object be as given; what others set in it stays.
-    fn apply(&self, config: &Value, manager: &str) {
-        let registry = self.store.registry();
-        let Some(kind) = registry.all().find(|kind| {
-            config["kind"] == kind.kind.as_str() && config["apiVersion"] == kind.api_version(&kind.stored)
-        }) else {
-            return;
-        };
-        let Some(place) = self.place(&kind.resource(), meta::namespace(config), "") else {
-            return;
-        };
-        let manager = Manager {
-            operation: Operation::Apply,
-            name: manager.to_owned(),
-            subresource: String::new(),
-            api_version: place.api_version(),
-        };
-        let key = place.key(meta::name(config));
-        let result = self.store.write(false, |tx| {
-            let old = tx.get(&key);
-            let live = old.as_deref().cloned().unwrap_or_else(|| json!({}));
-            let new = apply::applied(&place.kind, &live, config, &manager, true)?;
-            match &old {
-                Some(old) => write::update(tx, &place, old, new, None),
-                None => write::insert(tx, &place, new, None),
-            }
-            .map(|_| ())
-        });
-        report(&key, result);
+    fn again(&self, object: &Value) -> Option<Duration> {
+        Simulated::again(self, object)
     }
 }
 
-fn report(key: &Key, result: Result<(), ApiError>) {
-    if let Err(error) = result {
-        tracing::debug!(%key, status = %error.body(), "a sandbox controller could not write");
-    }
+fn all() -> Vec<Box<dyn Controller>> {
+    let mut all: Vec<Box<dyn Controller>> = vec![
+        Box::new(namespace::Namespaces),
+        Box::new(claim::Claims),
+        Box::new(service::Services),
+        Box::new(service::Ingresses),
+        Box::new(endpoints::Endpoints),
+        Box::new(cron_job::CronJobs),
+        Box::new(job::Jobs),
+        Box::new(deployment::Deployments),
+        Box::new(replica_set::ReplicaSets),
+        Box::new(stateful_set::StatefulSets),
+        Box::new(daemon_set::DaemonSets),
+        Box::new(pod::Pods),
+        Box::new(secret_store::STORES),
+        Box::new(secret_store::CLUSTER_STORES),
+        Box::new(external_secret::ExternalSecrets),
+        Box::new(kustomization::Kustomizations),
+        Box::new(helm_release::HelmReleases),
+        Box::new(gateway::GatewayClasses),
+        Box::new(gateway::Gateways),
+        Box::new(route::HTTP),
+        Box::new(route::GRPC),
+    ];
+    all.extend(source::ALL.iter().map(|source| Box::new(*source) as Box<dyn Controller>));
+    all
+}
+
+/// Why a fault would never do anything.
+pub(crate) fn trouble(registry: &Registry, fault: &Fault) -> Option<String> {
+    let controlled: Vec<&str> = all().iter().map(|controller| controller.resource()).collect();
+    fault::trouble(registry, &controlled, fault)
 }
 
 /// Runs all controllers until the store is gone.
-pub(crate) async fn run(store: Weak<Store>, timing: Timing, faults: Vec<Fault>) {
-    let controllers: Vec<Box<dyn Controller>> = vec![
-        Box::new(namespace::Namespaces),
-        Box::new(external_secret::ExternalSecrets),
-        Box::new(helm_release::HelmReleases),
-        Box::new(http_route::HttpRoutes),
-        Box::new(deployment::Deployments),
-    ];
+pub(crate) async fn run(store: Weak<Store>, timing: Timing, faults: Arc<Faults>) {
     let Some(first) = store.upgrade() else { return };
-    let mut changes = first.subscribe();
-    let mut round = Round { controllers, timing, faults, due: HashMap::new(), position: None };
+    let (mut changes, mut told) = (first.subscribe(), faults.subscribe());
     drop(first);
+    let controllers = all();
+    let mut round = Round { controllers, timing, faults, due: HashMap::new(), down: HashSet::new(), position: None };
     loop {
         {
             let Some(store) = store.upgrade() else { return };
             changes.borrow_and_update();
+            if told.has_changed().unwrap_or(false) {
+                told.borrow_and_update();
+                round.position = None;
+            }
             round.take_in(&store);
             if round.carry_out(&store) {
                 continue;
             }
         }
-        let next = round.due.values().min().copied();
+        let next = round.due.values().map(|due| due.when).min();
         let nap = async move {
             match next {
                 Some(next) => tokio::time::sleep_until(next).await,
@@ -263,17 +262,37 @@ pub(crate) async fn run(store: Weak<Store>, timing: Timing, faults: Vec<Fault>) 
         };
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
+            _ = told.changed() => round.position = None,
             () = nap => {}
         }
     }
 }
 
+/// Something to be done at its time.
+#[derive(Clone, Copy)]
+struct Due {
+    when: Instant,
+    why: Why,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The object takes this long to settle.
+    Settles,
+    /// It flaps.
+    Flips,
+    /// Its controller asked for it.
+    Again,
+}
+
 struct Round {
     controllers: Vec<Box<dyn Controller>>,
     timing: Timing,
-    faults: Vec<Fault>,
+    faults: Arc<Faults>,
     /// What is to be done, by controller and object.
-    due: HashMap<(usize, Key), Instant>,
+    due: HashMap<(usize, Key), Due>,
+    /// Flapping objects that are failing now.
+    down: HashSet<(usize, Key)>,
     /// Up to where the events were read; `None` before the first look at everything.
     position: Option<u64>,
 }
@@ -286,7 +305,7 @@ impl Round {
             // At the start, or after falling too far behind: everything may have changed.
             self.position = Some(store.list("", None).1);
             for number in 0..self.controllers.len() {
-                for key in desk.keys(self.controllers[number].resource()) {
+                for key in desk.keys(self.controllers[number].resource(), None) {
                     self.look(&desk, number, key);
                 }
             }
@@ -308,15 +327,51 @@ impl Round {
     }
 
     fn look(&mut self, desk: &Desk<'_>, number: usize, key: Key) {
-        let Some(object) = desk.store.get(&key) else {
+        let controller = &self.controllers[number];
+        let place = (number, key);
+        let Some(object) = desk.store.get(&place.1).filter(|object| controller.is_sum() || !load::is_as_loaded(object))
+        else {
+            self.due.remove(&place);
+            self.down.remove(&place);
             return;
         };
-        let fault = fault_of(&self.faults, desk, &key);
-        if self.controllers[number].look(desk, &key, &object, fault) {
-            let when = Instant::now() + self.timing.of(&key);
-            self.due.entry((number, key)).or_insert(when);
+        let (told, flap) = self.told(desk, &place, &object);
+        let now = Instant::now();
+        if controller.look(desk, &place.1, &object, &told) {
+            let due = Due { when: now + self.timing.of(&place.1), why: Why::Settles };
+            let entry = self.due.entry(place).or_insert(due);
+            if entry.why != Why::Settles {
+                *entry = due;
+            }
+        } else if let Some(every) = flap.filter(|_| !controller.is_sum()) {
+            let due = Due { when: now + every, why: Why::Flips };
+            let entry = self.due.entry(place).or_insert(due);
+            if entry.why != Why::Flips {
+                *entry = due;
+            }
+        } else if let Some(after) = controller.again(&object) {
+            self.due.insert(place, Due { when: now + after, why: Why::Again });
         } else {
-            self.due.remove(&(number, key));
+            self.due.remove(&place);
+        }
+    }
+
+    /// What is to become of an object now, and how often that changes.
+    fn told(&self, desk: &Desk<'_>, place: &(usize, Key), object: &Value) -> (Told, Option<Duration>) {
+        let faults = self.faults.now();
+        if faults.is_empty() {
+            return (Told::Settle, None);
+        }
+        let is_sum = self.controllers[place.0].is_sum();
+        match fault_of(&faults, desk, &place.1, object) {
+            None => (Told::Settle, None),
+            Some(FaultHow::Fail(message)) => (Told::Fail(message), None),
+            Some(_) if is_sum => (Told::Settle, None),
+            Some(FaultHow::Stall) => (Told::Stall, None),
+            Some(FaultHow::Flap(every)) if self.down.contains(place) => {
+                (Told::Fail("told to flap by a fault".into()), Some(every))
+            }
+            Some(FaultHow::Flap(every)) => (Told::Settle, Some(every)),
         }
     }
 
@@ -324,21 +379,39 @@ impl Round {
     fn carry_out(&mut self, store: &Store) -> bool {
         let desk = Desk { store };
         let now = Instant::now();
-        let ready: Vec<(usize, Key)> =
-            self.due.iter().filter(|(_, when)| **when <= now).map(|(what, _)| what.clone()).collect();
-        for (number, key) in &ready {
-            self.due.remove(&(*number, key.clone()));
-            if let Some(object) = store.get(key) {
-                let fault = fault_of(&self.faults, &desk, key);
-                self.controllers[*number].act(&desk, key, &object, fault);
+        let ready: Vec<((usize, Key), Why)> =
+            self.due.iter().filter(|(_, due)| due.when <= now).map(|(what, due)| (what.clone(), due.why)).collect();
+        for (place, why) in &ready {
+            self.due.remove(place);
+            if *why == Why::Flips && !self.down.remove(place) {
+                self.down.insert(place.clone());
+            }
+            if *why != Why::Again
+                && let Some(object) = store.get(&place.1)
+            {
+                let (told, _) = self.told(&desk, place, &object);
+                self.controllers[place.0].act(&desk, &place.1, &object, &told);
+            }
+            if *why != Why::Settles {
+                self.look(&desk, place.0, place.1.clone());
             }
         }
         !ready.is_empty()
     }
 }
 
-fn fault_of<'a>(faults: &'a [Fault], desk: &Desk<'_>, key: &Key) -> Option<&'a FaultHow> {
+/// The fault of an object, or of what controls it.
+fn fault_of(faults: &[Fault], desk: &Desk<'_>, key: &Key, object: &Value) -> Option<FaultHow> {
     let registry = desk.store.registry();
     let kind = registry.by_resource(&key.resource)?;
-    faults.iter().find(|fault| fault.hits(kind, &key.namespace, &key.name)).map(|fault| &fault.how)
+    if let Some(how) = fault::of(faults, kind, &key.namespace, &key.name) {
+        return Some(how.clone());
+    }
+    let reference = desk::controller(object)?;
+    let (sort, name) = (reference["kind"].as_str()?, reference["name"].as_str()?);
+    let group = reference["apiVersion"].as_str()?.split_once('/').map_or("", |(group, _)| group);
+    // a Secret of an ExternalSecret has no status: only workloads hand their faults down
+    let kind = registry.of_group(group).find(|kind| kind.kind == sort && matches!(group, "apps" | "batch"))?;
+    let above = Key::new(&kind.resource(), &key.namespace, name);
+    fault_of(faults, desk, &above, &*desk.store.get(&above)?)
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::fault::FaultHow;
 use super::super::meta;
 use super::super::remove;
 use super::super::store::{Event, Key};
-use super::{Controller, Desk, report};
+use super::desk::{Desk, report};
+use super::{Controller, Told};
 
 pub(super) struct Namespaces;
 
@@ -24,9 +24,9 @@ impl Controller for Namespaces {
         ending.map(|namespace| Key::new("namespaces", "", meta::name(&namespace))).into_iter().collect()
     }
 
-    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, fault: Option<&FaultHow>) -> bool {
+    fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told) -> bool {
         if meta::is_terminating(object) {
-            return fault.is_none();
+            return *told == Told::Settle;
         }
         if desk.get("serviceaccounts", &key.name, "default").is_none() {
             let account = json!({
@@ -37,7 +37,7 @@ impl Controller for Namespaces {
         false
     }
 
-    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, _fault: Option<&FaultHow>) {
+    fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, _told: &Told) {
         if meta::is_terminating(object) {
             report(
                 key,

@@ -1,25 +1,53 @@
-//! `HTTPRoute`s: accepted by the gateways they name, references resolved to Services that exist.
+//! `HTTPRoute`s and `GRPCRoute`s: accepted by the gateways they name, references resolved to Services that exist.
 
 use serde_json::{Value, json};
 
 use super::super::meta;
 use super::super::store::{Event, Key};
-use super::{Desk, Simulated};
+use super::desk::Desk;
+use super::{Simulated, gateway};
 
-pub(super) struct HttpRoutes;
+/// One kind of route.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Routes(&'static str);
 
-const RESOURCE: &str = "httproutes.gateway.networking.k8s.io";
-const GATEWAYS: &str = "gateways.gateway.networking.k8s.io";
+pub(super) const HTTP: Routes = Routes("httproutes.gateway.networking.k8s.io");
+pub(super) const GRPC: Routes = Routes("grpcroutes.gateway.networking.k8s.io");
+
 const CONTROLLER: &str = "runbook.dev/sandbox";
 
 fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
     object["spec"][field].as_array().into_iter().flatten()
 }
 
+pub(super) fn is_route(resource: &str) -> bool {
+    resource == HTTP.0 || resource == GRPC.0
+}
+
+/// The gateways that a route names.
+pub(super) fn parents(route: &Value) -> impl Iterator<Item = Key> {
+    list(route, "parentRefs").map(|parent| {
+        let namespace = parent["namespace"].as_str().unwrap_or_else(|| meta::namespace(route));
+        Key::new(gateway::RESOURCE, namespace, parent["name"].as_str().unwrap_or_default())
+    })
+}
+
+/// How many routes a listener has.
+pub(super) fn attached(desk: &Desk<'_>, gateway: &Value, listener: &Value) -> usize {
+    let key = Key::new(gateway::RESOURCE, meta::namespace(gateway), meta::name(gateway));
+    let attaches = |route: &Value| {
+        list(route, "parentRefs").zip(parents(route)).any(|(parent, of)| {
+            let section = &parent["sectionName"];
+            of == key && (section.is_null() || *section == listener["name"])
+        })
+    };
+    [HTTP, GRPC].iter().flat_map(|routes| desk.list(routes.0, None)).filter(|route| attaches(route)).count()
+}
+
 /// Whether the gateway, and the listener if one is named, is there.
 fn has_parent(desk: &Desk<'_>, route: &Value, parent: &Value) -> bool {
     let namespace = parent["namespace"].as_str().unwrap_or_else(|| meta::namespace(route));
-    let Some(gateway) = desk.get(GATEWAYS, namespace, parent["name"].as_str().unwrap_or_default()) else {
+    let Some(gateway) = desk.get(gateway::RESOURCE, namespace, parent["name"].as_str().unwrap_or_default()) else {
         return false;
     };
     let section = &parent["sectionName"];
@@ -49,17 +77,13 @@ fn condition(route: &Value, parent: &Value, kind: &str, status: &str, reason: &s
     condition
 }
 
-impl Simulated for HttpRoutes {
+impl Simulated for Routes {
     fn resource(&self) -> &'static str {
-        RESOURCE
+        self.0
     }
 
     fn manager(&self) -> &'static str {
-        "gateway-controller"
-    }
-
-    fn progress(&self, _object: &Value) -> Option<Value> {
-        None
+        gateway::MANAGER
     }
 
     fn settled(&self, desk: &Desk<'_>, route: &Value, fault: Option<&str>) -> Option<Value> {
@@ -95,8 +119,8 @@ impl Simulated for HttpRoutes {
     fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key> {
         match &*event.key.resource {
             // A Service that only changes still exists: nothing to look at.
-            "services" if event.old.is_none() || event.removed => desk.keys(RESOURCE),
-            GATEWAYS => desk.keys(RESOURCE),
+            "services" if event.old.is_none() || event.removed => desk.keys(self.0, None),
+            gateway::RESOURCE => desk.keys(self.0, None),
             _ => Vec::new(),
         }
     }
