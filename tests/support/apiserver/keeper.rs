@@ -150,7 +150,7 @@ fn prepare(dir: &Path, assets: &Path, name: &str, service: &str) {
     fs::create_dir(dir).unwrap();
     pki::Ca::create(dir, &format!("{service}.1"));
     // Bound together, so that they differ; let go before the servers take them.
-    let free = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    let free = [(); 3].map(|()| listener());
     let [port, client, peer] = free.each_ref().map(|l| l.local_addr().unwrap().port());
     let url = format!("https://127.0.0.1:{port}");
     fs::write(dir.join("url"), &url).unwrap();
@@ -192,6 +192,19 @@ fn prepare(dir: &Path, assets: &Path, name: &str, service: &str) {
         ("allow-privileged", "true".to_owned()),
     ];
     fs::write(dir.join("apiserver.args"), args("kube-apiserver", &apiserver)).unwrap();
+}
+
+/// A port that is free, below those that systems give to outgoing connections: a server that is started again finds it
+/// free again.
+fn listener() -> TcpListener {
+    let port = || u16::from_ne_bytes(random_bytes()) % 16_000 + 16_000;
+    (0..1000).find_map(|_| TcpListener::bind(("127.0.0.1", port())).ok()).expect("one of a thousand ports is free")
+}
+
+fn random_bytes() -> [u8; 2] {
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
 }
 
 fn await_ready(dir: &Path, client: &Client) {
