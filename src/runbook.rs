@@ -279,7 +279,21 @@ impl Runbook {
         Ok((run, state))
     }
 
+    /// Guards what the run's `secret(…)`s are here, so that nothing said to it is written with them.
+    fn learn_secrets(&self, run: &RunId) {
+        let Some((plan, _)) = self.inner.store.state(run).ok().and_then(|state| state.plan) else { return };
+        let root = self.inner.store.bundle(run).ok().and_then(|bytes| crate::bundle::Bundle::from_bytes(&bytes).ok());
+        let root = root.map(|bundle| bundle.root().to_path_buf()).unwrap_or_default();
+        // a command that gives one may ask for a touch: not for a note
+        for param in plan.secrets.iter().filter(|param| !param.from.starts_with("cmd ")) {
+            if let Ok(secret) = connect::read_secret(&self.inner, &root, &param.from) {
+                self.inner.scrubber.learn(&secret);
+            }
+        }
+    }
+
     fn say(&self, run: &RunId, said: Said) -> Result<RunId, Error> {
+        self.learn_secrets(run);
         let at = self.inner.clock.now();
         let id = format!("{}-{}", at.as_nanosecond(), builder::random_id());
         let message = Message { id, at, by: self.inner.account.clone(), said };

@@ -10,6 +10,7 @@ use crate::{
     cluster::Patience,
     event::Cancel,
     model::{Digest, Place, Read},
+    redact::{REPLACEMENT, was_secret},
 };
 
 /// One call of one closure: what it may do, through which door, for how long; and what it read and ran into.
@@ -124,6 +125,18 @@ impl Call {
             return Err(self.ran_into(EffectError::new(Sort::Deadline, "its time is over")));
         }
         Ok(())
+    }
+
+    /// Refuses to send what stands where a secret was: the world would get the words instead of the value.
+    pub(super) fn refuse_stand_in(&self, native: &str, what: &str, value: &Value) -> Result<(), EffectError> {
+        if !was_secret(value) {
+            return Ok(());
+        }
+        let message =
+            format!("`{native}` was given {what} with {REPLACEMENT} in it: a secret stood there and was not kept");
+        Err(EffectError::new(Sort::Refused, message).help(
+            "take the value from where it comes from: secret(\"…\", #{ env | file | cmd }), or k8s::get of its Secret",
+        ))
     }
 
     /// The door, which a call while declaring does not have.

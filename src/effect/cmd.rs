@@ -43,6 +43,7 @@ impl Call {
     pub fn cmd_read(&self, argv: &[String], input: &CommandInput) -> Result<CommandAnswer, EffectError> {
         let native = "cmd::read";
         self.allow(native, Mode::Read)?;
+        self.may_be_given(native, argv, input)?;
         let class = self.classify(native, argv)?;
         if class.kind != Kind::Read {
             return Err(EffectError::new(Sort::WrongMode, format!("`{}` changes something", argv.join(" ")))
@@ -59,6 +60,7 @@ impl Call {
     pub fn cmd_run(&self, argv: &[String], input: &CommandInput, place: Option<Place>) -> Result<Value, EffectError> {
         let native = "cmd::run";
         self.allow(native, Mode::Change)?;
+        self.may_be_given(native, argv, input)?;
         let class = self.classify(native, argv)?;
         let line = argv.join(" ");
         if let Some(trial) = &self.trial {
@@ -97,7 +99,7 @@ impl Call {
                 let answer = self.spawn(&class, argv, input, Some((&run, mark(&step, seq))), &mut |child| {
                     pid = child.pid;
                     let event = Event::ChildStarted {
-                        command: argv.iter().map(|a| self.scrub(a)).collect(),
+                        command: argv.iter().map(|a| self.scrubbed(a)).collect(),
                         pid,
                         started: child.start_time,
                         boot: Some(child.boot_id.clone()).filter(|boot| !boot.is_empty()),
@@ -129,6 +131,20 @@ impl Call {
                 })
             },
         )
+    }
+
+    /// Refuses arguments that other processes may not see, and input that is no value any more.
+    fn may_be_given(&self, native: &str, argv: &[String], input: &CommandInput) -> Result<(), EffectError> {
+        self.refuse_stand_in(native, "an argument or input", &json!([argv, input.env, input.stdin]))?;
+        let scrubber = &self.door(native)?.parts.scrubber;
+        if argv.iter().any(|argument| scrubber.finds_telling(argument)) {
+            return Err(EffectError::new(
+                Sort::Refused,
+                format!("`{native}` takes no secret as an argument, where other processes see it"),
+            )
+            .help("give it as #{ env: #{ NAME: value } } or #{ stdin: value }"));
+        }
+        Ok(())
     }
 
     fn classify(&self, native: &str, argv: &[String]) -> Result<Class, EffectError> {
@@ -179,14 +195,14 @@ impl Call {
                 })
             },
             on_line: None,
-            filter: &|text| self.scrub(text),
+            filter: &|text| self.scrubbed(text),
             on_cancel: Some(&|wake| Box::new(self.cancel.on_cancel(wake))),
         };
         let result = process::run(&command, &mut hooks);
         if let Some(error) = refused {
             return Err(self.ran_into(error));
         }
-        let line = self.scrub(&argv.join(" "));
+        let line = self.scrubbed(&argv.join(" "));
         let Finished { ended, stdout, stderr, .. } = result.map_err(|error| {
             let sort = if error.nothing_was_started() { Sort::Refused } else { Sort::Uncertain };
             self.ran_into(EffectError::new(sort, error.to_string()))
@@ -209,7 +225,8 @@ impl Call {
         Ok(CommandAnswer { status, stdout, stderr })
     }
 
-    fn scrub(&self, text: &str) -> String {
+    /// A text without known secrets.
+    pub fn scrubbed(&self, text: &str) -> String {
         self.door.as_ref().map_or_else(|| text.into(), |door| door.parts.scrubber.scrub(text).into_owned())
     }
 }

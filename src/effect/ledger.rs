@@ -144,15 +144,15 @@ impl Ledger {
             step: self.step.clone(),
             seq,
             results,
-            output: output.clone(),
+            output,
             error: error.as_ref().map(ToString::to_string),
             part: self.part,
         };
         let mut recorder = self.recorder();
-        if idempotent {
-            recorder.append(&event)?;
-        } else {
-            recorder.commit(&event)?;
+        // what a script gets is what the journal holds, in the first process as after a resume
+        let output = recorder.append_answer(&event)?;
+        if !idempotent {
+            recorder.sync()?;
         }
         error.map_or(Ok(output), Err)
     }

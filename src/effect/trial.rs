@@ -3,6 +3,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{model::Touch, object};
@@ -35,7 +36,17 @@ impl Trial {
 
     /// Keeps an object that a step would have made, for the reads of later ones.
     pub fn keep(&self, object: &Value) {
-        self.lock().objects.insert(object::reference(object).to_string(), object.clone());
+        let mut object = object.clone();
+        if object["kind"] == "Secret"
+            && let Some(Value::Object(texts)) = object.as_object_mut().and_then(|secret| secret.remove("stringData"))
+        {
+            // as a server answers it
+            let encoded = |text: Value| text.as_str().map(|text| BASE64_STANDARD.encode(text)).into();
+            let mut data = object["data"].as_object().cloned().unwrap_or_default();
+            data.extend(texts.into_iter().map(|(key, text)| (key, encoded(text))));
+            object["data"] = data.into();
+        }
+        self.lock().objects.insert(object::reference(&object).to_string(), object);
     }
 
     /// An object that an earlier step would have made.

@@ -45,8 +45,9 @@ impl Call {
         if self.trial.is_some() {
             return Ok(HttpReply { status: 200, headers: BTreeMap::new(), body: String::new() });
         }
-        self.read(Read::Polled(format!("GET {url}")));
         let door = self.door(native)?;
+        door.parts.scrubber.learn_urls(url);
+        self.read(Read::Polled(format!("GET {}", door.parts.scrubber.scrub(url))));
         let (host, path) =
             http::host_and_path(url).map_err(|error| EffectError::new(Sort::Argument, error.to_string()))?;
         if let Some(other) = door.parts.hosts.belongs_elsewhere(&host) {

@@ -356,3 +356,13 @@ pub enum Said {
         step: Option<StepId>,
     },
 }
+
+impl Said {
+    /// The words that a person chose.
+    pub fn words_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Approve { reason, .. } | Self::Reject { reason, .. } | Self::Done { reason, .. } => reason.as_mut(),
+            Self::Note { text, .. } => Some(text),
+        }
+    }
+}

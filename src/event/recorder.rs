@@ -43,17 +43,32 @@ impl Recorder {
     /// Writes an event that becomes durable with the next one that does.
     pub fn append(&mut self, event: &Event) -> Result<(), LogError> {
         let line = self.log.append(event)?;
+        self.took(line);
+        Ok(())
+    }
+
+    /// Writes what an effect was answered, and gives what the journal holds of it: without secrets.
+    pub fn append_answer(&mut self, event: &Event) -> Result<serde_json::Value, LogError> {
+        let line = self.log.append(event)?;
+        let output = match &line.event {
+            Some(Event::Effected { output, .. }) => output.clone(),
+            _ => serde_json::Value::Null,
+        };
+        self.took(line);
+        Ok(output)
+    }
+
+    fn took(&mut self, line: Line) {
         if let Err(error) = self.state.take(&line) {
             // the runner never writes what cannot follow; a reader would refuse the journal from here on
             debug_assert!(false, "{error}");
             tracing::error!(%error, "a line that cannot follow was written");
         }
-        if event.claims() || !self.held.is_empty() {
+        if line.event.as_ref().is_some_and(Event::claims) || !self.held.is_empty() {
             self.held.push(line);
         } else {
             self.tell(&line);
         }
-        Ok(())
     }
 
     /// Makes all lines durable, then tells the views of those that waited for it.

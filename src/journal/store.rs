@@ -252,8 +252,8 @@ impl Store for FileStore {
         let folder = self.folder(run)?;
         let failed = |source| io_error(&folder, source);
         let mut message = message.clone();
-        if let crate::event::Said::Note { text, .. } = &mut message.said {
-            *text = self.shared.scrubber.scrub(text).into_owned();
+        if let Some(words) = message.said.words_mut() {
+            *words = self.shared.scrubber.scrub(words).into_owned();
         }
         let json = serde_json::to_vec(&message).map_err(|error| failed(error.into()))?;
         inbox::post(&*self.shared.disk, &folder, &message.id, &json).map_err(failed)

@@ -36,6 +36,19 @@ pub const REPLACEMENT: &str = "«secret»";
 /// Values of fewer bytes are replaced only where they are a whole text or a whole JSON value.
 pub const SHORTEST: usize = 4;
 
+/// Values of fewer bytes may be ordinary words: `postgres`-like names stand in Secrets too.
+pub const TELLING: usize = 12;
+
+/// Whether something in a value was a secret once: what stands there now is not what it was.
+pub fn was_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(REPLACEMENT),
+        Value::Array(items) => items.iter().any(was_secret),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains(REPLACEMENT) || was_secret(value)),
+        _ => false,
+    }
+}
+
 const PIECE: usize = 256 << 10;
 
 /// How far a value that was learnt is guarded.
@@ -93,6 +106,32 @@ impl Scrubber {
         };
         self.any.store(true, Ordering::Release);
         guarded
+    }
+
+    /// Guards the passwords of the URLs in a text from now on: `https://me:password@host/`.
+    pub fn learn_urls(&self, text: &str) {
+        for (at, mark) in text.match_indices("://") {
+            let rest = &text[at + mark.len()..];
+            let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'`<>".contains(c)).unwrap_or(rest.len());
+            let Some((account, _)) = rest[..end].rsplit_once('@') else { continue };
+            // one that is put in later is learnt where it comes from
+            let Some((_, password)) = account.split_once(':').filter(|(_, password)| !password.contains('$')) else {
+                continue;
+            };
+            self.learn_bytes(password.as_bytes());
+            self.learn_bytes(&view::View::plain(password.as_bytes()).percent_decoded(false).bytes);
+        }
+    }
+
+    /// Whether a text holds a known value as it is, and one that is no ordinary word: of [`TELLING`] bytes or more.
+    pub fn finds_telling(&self, text: &str) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let telling = |value: &&Vec<u8>| value.len() >= TELLING;
+        state
+            .known
+            .iter()
+            .filter(telling)
+            .any(|value| std::str::from_utf8(value).is_ok_and(|value| text.contains(value)))
     }
 
     /// Whether it knows any value: if not, scrubbing costs nothing.

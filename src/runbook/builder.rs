@@ -224,6 +224,10 @@ impl Builder {
             );
         };
         let scrubber = self.scrubber;
+        // of proxies, above all
+        for value in self.environment.iter().filter_map(|(_, value)| value.to_str()) {
+            scrubber.learn_urls(value);
+        }
         let files = Arc::new(FileStore::new(&state, scrubber.clone()));
         let inner = Inner {
             store: self.store.unwrap_or_else(|| files.clone()),

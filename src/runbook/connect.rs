@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ use crate::{
         self, Command, Environment, Hooks, PrivateKubeconfig, Reachable,
         rules::{self, ToolDecl},
     },
-    redact::Secret,
+    redact::{Scrubber, Secret},
     run::{self, Connect, Connected, Ended},
     script::{self, Declared, Discover, Setting, SourceError, Sources},
 };
@@ -213,6 +214,11 @@ impl Connect for Way {
             }
             None
         };
+        if sandbox.is_none() {
+            // whatever prints it, it is not written
+            let text = source.only(&kube_context).map_err(|error| unusable(&target, &error))?;
+            learn_credentials(&inner.scrubber, &serde_json::from_str(&text).unwrap_or_default());
+        }
         let (served, only, kube) = (sandbox.clone(), source.clone(), kube_context.clone());
         let name = context.name.clone();
         let runtime = inner.clone();
@@ -317,8 +323,38 @@ impl Connect for Way {
     }
 }
 
+/// Remembers what a kubeconfig proves itself with, so that nothing is written with it.
+fn learn_credentials(scrubber: &Scrubber, config: &Value) {
+    let entries = |list: &str| config[list].as_array().cloned().unwrap_or_default();
+    for user in entries("users").iter().map(|entry| &entry["user"]) {
+        for key in ["token", "password", "client-key-data"] {
+            let Some(value) = user[key].as_str() else { continue };
+            scrubber.learn(&Secret::new(value));
+            if let (true, Ok(bytes)) = (key == "client-key-data", BASE64_STANDARD.decode(value)) {
+                scrubber.learn_bytes(&bytes);
+            }
+        }
+        if let Some(bytes) = user["tokenFile"].as_str().and_then(|path| std::fs::read(path).ok()) {
+            scrubber.learn_bytes(&bytes);
+        }
+        for value in user["auth-provider"]["config"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| value.as_str().filter(|_| key.ends_with("-token")))
+        {
+            scrubber.learn(&Secret::new(value));
+        }
+    }
+    for cluster in entries("clusters").iter().map(|entry| &entry["cluster"]) {
+        for key in ["server", "proxy-url"] {
+            scrubber.learn_urls(cluster[key].as_str().unwrap_or_default());
+        }
+    }
+}
+
 /// Reads a secret from where it is declared to come from: `env NAME`, `file PATH`.
-fn read_secret(inner: &Inner, root: &Path, from: &str) -> Result<Secret, String> {
+pub(super) fn read_secret(inner: &Inner, root: &Path, from: &str) -> Result<Secret, String> {
     match from.split_once(' ') {
         Some(("env", name)) => {
             let value = inner.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value);

@@ -54,6 +54,9 @@ impl Playbook {
         if let Some(config) = &config {
             bundle.set_config(config);
         }
+        for path in bundle.files().keys() {
+            inner.scrubber.learn_urls(bundle.text(path).unwrap_or_default());
+        }
         Ok(Self {
             inner: inner.clone(),
             bundle: Arc::new(bundle),

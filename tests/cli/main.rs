@@ -13,6 +13,7 @@ mod bad_journals;
 mod bad_playbooks;
 mod bad_servers;
 mod bad_state;
+mod canaries;
 mod failures;
 mod gates;
 mod impact;

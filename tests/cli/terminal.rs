@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use crate::program::{TWO, World, eventually};
 
 /// A terminal of its own, 100 columns wide, with a shell in the world's folder; gone with the test.
-struct Terminal {
+pub struct Terminal {
     socket: String,
 }
 
 impl Terminal {
-    fn open(world: &World) -> Option<Self> {
+    pub fn open(world: &World) -> Option<Self> {
         let found = Command::new("tmux").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !found.is_ok_and(|status| status.success()) {
             let why: Result<(), _> = Err("tmux is not installed".to_owned());
@@ -31,7 +31,7 @@ impl Terminal {
         command
     }
 
-    fn types(&self, text: &str) {
+    pub fn types(&self, text: &str) {
         assert!(self.command(&["send-keys", "-l", text]).status().unwrap().success());
         assert!(self.command(&["send-keys", "Enter"]).status().unwrap().success());
     }
@@ -42,7 +42,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn shows(&self, words: &str) -> String {
+    pub fn shows(&self, words: &str) -> String {
         let mut last = String::new();
         let begun = std::time::Instant::now();
         eventually(words, || {

@@ -137,6 +137,16 @@ impl BadServer {
         self.asked().iter().filter(|asked| asked.starts_with(method)).count()
     }
 
+    /// Makes an object of the namespace `default`, behind the back of every run.
+    pub fn make(&self, object: &Value) {
+        let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+        let path = format!("/api/v1/namespaces/default/{plural}");
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.body(Bytes::from(object.to_string())).unwrap();
+        let answer = RUNTIME.block_on(self.front.well(request)).unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
     /// What it holds below this path.
     pub fn object(&self, path: &str) -> Option<Value> {
         match &self.front.behind {
@@ -164,11 +174,16 @@ impl Drop for BadServer {
 
 /// Makes staging of a world the server at this URL.
 pub fn point(world: &World, url: &str) {
+    point_with(world, url, "a-token-of-tests");
+}
+
+/// The same, with this token.
+pub fn point_with(world: &World, url: &str, token: &str) {
     world.file("runbook.toml", "[contexts.staging]\n");
     let config = json!({
         "apiVersion": "v1", "kind": "Config",
         "clusters": [{ "name": "c", "cluster": { "server": url } }],
-        "users": [{ "name": "u", "user": { "token": "a-token-of-tests" } }],
+        "users": [{ "name": "u", "user": { "token": token } }],
         "contexts": [{ "name": "staging", "context": { "cluster": "c", "user": "u" } }],
     });
     world.file("../home/.kube/config", config.to_string());

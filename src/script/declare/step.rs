@@ -1,4 +1,5 @@
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Module, NativeCallContext};
+use serde_json::Value;
 
 use super::{
     add,
@@ -8,6 +9,7 @@ use super::{
 };
 use crate::{
     model::{Body, Check, Digest, Doing, Hold, Span, Step, StepId, Verify, WayBack},
+    redact::was_secret,
     script::{ErrorKind, ScriptError, call, engine::here, observe},
 };
 
@@ -278,6 +280,15 @@ fn last_verify(scene: &Scene, step: &StepHandle, name: &str, set: impl FnOnce(&m
     }
 }
 
+/// What to write where an output held a secret.
+const WITHOUT: &str =
+    "let the change return what is needed of it, without the secret: `.change(|| cmd::run([…]).status)`";
+
+/// Whether an output is all there: the journal keeps no secrets, in the first process as after a resume.
+fn kept(output: &Value, what: &str) -> Result<(), String> {
+    if was_secret(output) { Err(format!("{what} held a secret, which is not kept")) } else { Ok(()) }
+}
+
 /// An earlier step's result, when a later closure asks for it.
 fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynamic, Box<EvalAltResult>> {
     let error = |kind, message: String| ScriptError::new(kind, message).at(here(&context));
@@ -290,7 +301,11 @@ fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynami
         .raise());
     };
     match call.outputs.as_ref().and_then(|outputs| outputs(&step.id)) {
-        Some(value) => Ok(observe::to_dynamic(value, "output")),
+        Some(value) => {
+            kept(&value, &format!("the output of step {}", step.id))
+                .map_err(|why| error(ErrorKind::Native, why).help(WITHOUT).raise())?;
+            Ok(observe::to_dynamic(value, "output"))
+        }
         None => Err(error(ErrorKind::Native, format!("step {} has no output: it has not run", step.id)).raise()),
     }
 }
@@ -304,7 +319,10 @@ fn output(context: NativeCallContext) -> Result<Dynamic, Box<EvalAltResult>> {
             .raise());
     };
     match &call.output {
-        Some(value) => Ok(observe::to_dynamic(value.clone(), "output()")),
+        Some(value) => {
+            kept(value, "this step's output").map_err(|why| error(ErrorKind::Native, &why).help(WITHOUT).raise())?;
+            Ok(observe::to_dynamic(value.clone(), "output()"))
+        }
         // a verify is looked at before the change as well: not yet, and no mistake
         None => Err(error(ErrorKind::Native, "there is no output yet: this step's change has not run").raise()),
     }

@@ -26,7 +26,8 @@ pub(super) fn module() -> Module {
 fn get(context: &NativeCallContext, url: &Dynamic, options: Option<&Map>) -> Out<Dynamic> {
     let native = "http::get";
     let world = World::enter(context, native, Mode::Read)?;
-    let url = world.text(native, "a URL", url)?;
+    // one that was joined from a secret is a secret as a whole
+    let url = world.opened(native, "a URL", url)?;
     let mut headers = vec![];
     for (key, value) in options.into_iter().flatten() {
         let Some(map) = value.read_lock::<Map>().filter(|_| key == "headers") else {
@@ -41,7 +42,7 @@ fn get(context: &NativeCallContext, url: &Dynamic, options: Option<&Map>) -> Out
         }
     }
     let reply = world.call.http_get(&url, &headers).map_err(|error| raise(&world.place, error))?;
-    Ok(answer(reply, format!("GET {url}")))
+    Ok(answer(reply, format!("GET {}", world.call.scrubbed(&url))))
 }
 
 /// What was answered, as a script sees it.
