@@ -282,7 +282,8 @@ impl Runbook {
     /// Guards what the run's `secret(…)`s are here, so that nothing said to it is written with them.
     fn learn_secrets(&self, run: &RunId) {
         let Some((plan, _)) = self.inner.store.state(run).ok().and_then(|state| state.plan) else { return };
-        let root = self.inner.store.bundle(run).ok().and_then(|bytes| crate::bundle::Bundle::from_bytes(&bytes).ok());
+        let root =
+            self.inner.store.bundle(run, None).ok().and_then(|bytes| crate::bundle::Bundle::from_bytes(&bytes).ok());
         let root = root.map(|bundle| bundle.root().to_path_buf()).unwrap_or_default();
         // a command that gives one may ask for a touch: not for a note
         for param in plan.secrets.iter().filter(|param| !param.from.starts_with("cmd ")) {
