@@ -17,6 +17,7 @@ mod kinds;
 mod load;
 mod meta;
 mod patch;
+mod protobuf;
 mod read;
 mod remove;
 mod request;

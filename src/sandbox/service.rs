@@ -17,7 +17,7 @@ use super::read::{self, Form};
 use super::request::{Call, Place, Query, Target, target};
 use super::status::ApiError;
 use super::store::Store;
-use super::{Body, Sandbox, discovery, patch, remove, watch, write};
+use super::{Body, Sandbox, discovery, patch, protobuf, remove, watch, write};
 
 /// The largest body a server takes, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -55,7 +55,7 @@ where
             let (head, body) = request.into_parts();
             let answer = match Limited::new(body, LARGEST_BODY).collect().await {
                 Ok(body) => {
-                    let call = Call {
+                    let mut call = Call {
                         method: head.method,
                         path: head.uri.path().to_owned(),
                         query: Query::parse(head.uri.query().unwrap_or_default()),
@@ -64,7 +64,10 @@ where
                         user_agent: header(&head.headers, USER_AGENT.as_str()),
                         body: body.to_bytes(),
                     };
-                    answer(sandbox.store(), &call)
+                    match as_json(&mut call) {
+                        Ok(()) => answer(sandbox.store(), &call),
+                        Err(error) => Err(error),
+                    }
                 }
                 Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large()),
                 Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
@@ -72,6 +75,15 @@ where
             Ok(answer.unwrap_or_else(|error| refusal(&error)))
         })
     }
+}
+
+/// A body in protobuf becomes the JSON that it stands for.
+fn as_json(call: &mut Call) -> Result<(), ApiError> {
+    if call.content_type.split(';').next().unwrap_or_default().trim() == protobuf::SORT && !call.body.is_empty() {
+        call.body = protobuf::object(&call.body)?.to_string().into();
+        call.content_type = "application/json".into();
+    }
+    Ok(())
 }
 
 fn header(headers: &HeaderMap, name: &str) -> String {
