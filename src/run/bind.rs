@@ -82,8 +82,24 @@ impl Run {
         self.preflight()
     }
 
-    /// Declares the script on the context. `again`: what the journal answers is asked once more, for comparison only.
+    /// Declares the script on the context. `again`: what the journal answers is asked once more, for comparison only. One
+    /// that asks nothing and needs no secret declares there what it declared offline, at the same start time: it is not run
+    /// again.
     pub fn declare_bound(&mut self, again: bool) -> Result<(), Stop> {
+        if !(self.plan.discoveries.is_empty() && self.plan.secrets.is_empty()) {
+            self.declare_asking(again)?;
+        }
+        self.go_on()?;
+        let errors: Vec<_> = self.declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
+        if let Some(first) = errors.first() {
+            let message = format!("declared on {}, the playbook is not ready: {}", self.target.name, first.message);
+            self.append(&Event::Preflight { findings: errors.clone() })?;
+            return Err(Self::refused(FailureKind::Preflight, message));
+        }
+        Ok(())
+    }
+
+    fn declare_asking(&mut self, again: bool) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),
             here: self.target.name.clone(),
@@ -107,14 +123,8 @@ impl Run {
         for text in std::mem::take(&mut *asking.different.lock().unwrap_or_else(PoisonError::into_inner)) {
             self.append(&Event::Noted { text, step: None, via: "resume".into() })?;
         }
-        let errors: Vec<_> = declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
         self.plan = Arc::new(declared.plan.clone());
         self.declared = declared;
-        if let Some(first) = errors.first() {
-            let message = format!("declared on {}, the playbook is not ready: {}", self.target.name, first.message);
-            self.append(&Event::Preflight { findings: errors.clone() })?;
-            return Err(Self::refused(FailureKind::Preflight, message));
-        }
         Ok(())
     }
 }

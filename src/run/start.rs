@@ -144,7 +144,8 @@ fn begin(mut crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     if order.unread.iter().any(|finding| finding.rule == "deadline") {
         refuse_errors(&order.unread)?;
     }
-    let offline = order.connect.declare(None, &order.settings, crew.clock.now(), &order.cancel);
+    let started = crew.clock.now();
+    let offline = order.connect.declare(None, &order.settings, started, &order.cancel);
     if order.cancel.is_cancelled() {
         return Err(Box::new(Ended::new(
             interrupted(&order.cancel),
@@ -163,7 +164,7 @@ fn begin(mut crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
     let staged = staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?;
     let run = RunId::new(format!("{}-{}", slug(stem(&order.bundle)), bind::random_hex()));
-    let holder = order.holder(run.clone(), &connected.target.name, crew.clock.now());
+    let holder = order.holder(run.clone(), &connected.target.name, started);
     let at = bind::place(&connected.target, identity.as_ref(), offline.plan.scope.as_deref());
     let bytes = order
         .bundle

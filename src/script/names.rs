@@ -1,9 +1,10 @@
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::OnceLock,
 };
 
-use rhai::Engine;
+use rhai::{Engine, FuncInfo};
 
 use super::library::Library;
 
@@ -29,18 +30,14 @@ impl Names {
     }
 
     fn of_engine(engine: &Engine) -> Self {
-        let mut names = Self::default();
-        let found = engine.collect_fn_metadata(
-            None,
-            |info| {
-                let metadata = info.metadata;
-                Some((info.namespace.to_string(), metadata.name.to_string(), metadata.num_params))
-            },
-            true,
-        );
-        for (module, name, count) in found {
-            names.add(&module, &name, count);
-        }
+        let found = RefCell::new(Self::default());
+        // thousands of functions have a few hundred names: what is known already is not copied
+        let keep = |info: FuncInfo<'_>| -> Option<()> {
+            found.borrow_mut().add(&info.namespace, &info.metadata.name, info.metadata.num_params);
+            None
+        };
+        engine.collect_fn_metadata(None, keep, true);
+        let mut names = found.into_inner();
         // keywords that look like functions
         for (name, counts) in [
             ("print", &[1][..]),
@@ -74,7 +71,10 @@ impl Names {
     fn add(&mut self, module: &str, name: &str, count: usize) {
         let functions =
             if module.is_empty() { &mut self.plain } else { self.modules.entry(module.into()).or_default() };
-        functions.entry(name.into()).or_default().insert(count);
+        match functions.get_mut(name) {
+            Some(counts) => drop(counts.insert(count)),
+            None => drop(functions.insert(name.into(), BTreeSet::from([count]))),
+        }
     }
 
     /// Names that a person would write: no operators, getters or internals.
