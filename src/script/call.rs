@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     ScriptError,
     guard::{Cancelled, Printer},
+    library::Library,
 };
 pub use crate::effect::Mode;
 use crate::model::{Body, StepId};
@@ -93,14 +94,14 @@ impl Call {
 
 /// A call as the engine carries it.
 #[derive(Clone)]
-pub(super) struct Tag(pub(super) Arc<Call>);
+pub(super) struct Tag(pub(super) Arc<Call>, pub(super) Arc<Library>);
 
 /// The call that this native runs in; none while the plan is being declared.
 pub(super) fn current(context: &NativeCallContext) -> Option<Arc<Call>> {
     context.tag().and_then(|tag| tag.read_lock::<Tag>().map(|tag| tag.0.clone()))
 }
 
-/// `call` as an engine's tag.
-pub(super) fn tag(call: Call) -> Dynamic {
-    Dynamic::from(Tag(Arc::new(call)))
+/// `call` of a closure of these scripts as an engine's tag.
+pub(super) fn tag(call: Call, library: &Arc<Library>) -> Dynamic {
+    Dynamic::from(Tag(Arc::new(call), library.clone()))
 }

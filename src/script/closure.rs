@@ -16,20 +16,26 @@ use crate::model::Place;
 pub(super) struct Closure {
     pointer: FnPtr,
     global: Arc<GlobalRuntimeState>,
+    library: Arc<Library>,
     /// Where it is written; where it was declared, for a function that is passed by name.
     pub(super) place: Place,
 }
 
 impl Closure {
     /// Takes a closure where it is declared.
-    pub(super) fn take(context: &NativeCallContext, library: &Library, mut pointer: FnPtr, declared: &Place) -> Self {
+    pub(super) fn take(
+        context: &NativeCallContext,
+        library: &Arc<Library>,
+        mut pointer: FnPtr,
+        declared: &Place,
+    ) -> Self {
         pointer.iter_curry_mut().for_each(freeze);
         let place = library.closure_place(pointer.fn_name()).unwrap_or_else(|| declared.clone());
         let mut global = context.global_runtime_state().clone();
         // what natives saw while the plan was declared is over; it would also keep the declaration alive
         global.tag = Dynamic::UNIT;
         global.source = Some(place.file.as_str().into());
-        Self { pointer, global: Arc::new(global), place }
+        Self { pointer, global: Arc::new(global), library: library.clone(), place }
     }
 
     /// The engine's name of it.
@@ -57,7 +63,7 @@ impl Closure {
     /// Runs it. Who calls holds a guard for cancel and deadline.
     pub(super) fn run(&self, engine: &Engine, call: Call) -> Result<Dynamic, Box<EvalAltResult>> {
         let mut global = (*self.global).clone();
-        global.tag = call::tag(call);
+        global.tag = call::tag(call, &self.library);
         let line = u16::try_from(self.place.line).unwrap_or(u16::MAX);
         let column = u16::try_from(self.place.column).unwrap_or(u16::MAX);
         let position = if line == 0 { Position::NONE } else { Position::new(line, column) };

@@ -92,7 +92,7 @@ pub struct Declared {
 }
 
 struct Inner {
-    engine: Engine,
+    engine: Arc<Engine>,
     library: Arc<Library>,
     closures: BTreeMap<Body, Closure>,
     program: OnceLock<observe::Program>,
@@ -102,7 +102,7 @@ struct Inner {
 pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
     let library = Arc::new(Library::new(sources.clone()));
     let declaring = Arc::new(Declaring::new(setting.clone(), library.clone()));
-    let mut engine = engine::build(&library, Dynamic::from(DeclarationTag(declaring.clone())), &setting.modules);
+    let engine = engine::shared(&setting.modules);
     let printed: Arc<Mutex<Vec<(Place, String)>>> = Arc::default();
     let mut findings = vec![];
     let complete = match compile(&engine, &library, &mut findings) {
@@ -116,7 +116,7 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
                     sink.lock().unwrap_or_else(PoisonError::into_inner).push((place.clone(), text.into()));
                 })),
             );
-            let result = engine::evaluate(&engine, &ast);
+            let result = engine::evaluate(&engine, &ast, Dynamic::from(DeclarationTag(declaring.clone())));
             match (guard.stopped(), result) {
                 (Some(stop), result) => {
                     let mut error = stop.error();
@@ -134,8 +134,6 @@ pub fn declare(sources: &Arc<dyn Sources>, setting: &Setting) -> Declared {
         }
         None => false,
     };
-    // the tag would keep the declaration alive for as long as its closures
-    engine.set_default_tag(Dynamic::UNIT);
     let mut draft = declaring.take();
     findings.extend(library.findings());
     findings.append(&mut draft.findings);

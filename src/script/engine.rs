@@ -11,9 +11,7 @@ use rhai::{
 use super::{
     declare, error,
     error::{ErrorKind, ScriptError},
-    guard,
-    library::Library,
-    natives, observe,
+    guard, natives, observe,
     resolver::Resolver,
     secret,
 };
@@ -35,8 +33,14 @@ const FUNCTIONS: usize = 2_000;
 /// The most variables at one time.
 const VARIABLES: usize = 10_000;
 
-/// An engine for one declaration and the calls of its closures. `tag` is what natives see while the plan is declared.
-pub(super) fn build(library: &Arc<Library>, tag: Dynamic, modules: &[crate::effect::Module]) -> Engine {
+/// The engine that playbooks are declared and called with. It knows nothing of any of them: what belongs to one travels
+/// as the tag of its calls. Without the natives of a program there is one for all.
+pub(super) fn shared(modules: &[crate::effect::Module]) -> Arc<Engine> {
+    static PLAIN: OnceLock<Arc<Engine>> = OnceLock::new();
+    if modules.is_empty() { PLAIN.get_or_init(|| build(&[]).into()).clone() } else { build(modules).into() }
+}
+
+pub(super) fn build(modules: &[crate::effect::Module]) -> Engine {
     let mut engine = reading(Engine::new());
     engine
         .set_max_string_size(TEXT)
@@ -66,7 +70,7 @@ pub(super) fn build(library: &Arc<Library>, tag: Dynamic, modules: &[crate::effe
     engine.on_debug(|text, source, position| {
         guard::print(&error::place(source.unwrap_or_default(), position), text);
     });
-    engine.set_module_resolver(Resolver::new(library.clone()));
+    engine.set_module_resolver(Resolver);
     engine.register_global_module(language());
     observe::register(&mut engine);
     secret::register(&mut engine);
@@ -77,7 +81,6 @@ pub(super) fn build(library: &Arc<Library>, tag: Dynamic, modules: &[crate::effe
     for module in modules {
         engine.register_static_module(module.name(), natives::program(module));
     }
-    engine.set_default_tag(tag);
     engine
 }
 
@@ -196,9 +199,10 @@ pub(super) fn here(context: &NativeCallContext) -> crate::model::Place {
 }
 
 /// Runs a whole script in its own world and gives what it exports. Closures are looked up by name, never by the
-/// engine's link: the link forgets which file a closure stands in.
-pub(super) fn evaluate(engine: &Engine, ast: &AST) -> Result<Module, Box<EvalAltResult>> {
+/// engine's link: the link forgets which file a closure stands in. `tag` is what natives see meanwhile.
+pub(super) fn evaluate(engine: &Engine, ast: &AST, tag: Dynamic) -> Result<Module, Box<EvalAltResult>> {
     let mut global = engine.new_global_runtime_state();
     global.lib.push(Module::new().into());
+    global.tag = tag;
     Module::eval_ast_as_new_raw(engine, &mut Scope::new(), &mut global, ast)
 }

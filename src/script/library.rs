@@ -7,7 +7,7 @@ use rhai::{AST, ASTNode, Expr, FnPtr, Position, Stmt};
 
 use super::{
     error::place,
-    resolver::located,
+    resolver::{Loaded, located},
     sources::{SourceError, Sources},
     stdlib,
     text::Text,
@@ -51,11 +51,17 @@ pub(super) struct Library {
     sources: Arc<dyn Sources>,
     scripts: Mutex<BTreeMap<String, Arc<Script>>>,
     findings: Mutex<Vec<Finding>>,
+    loaded: Mutex<Loaded>,
 }
 
 impl Library {
     pub(super) fn new(sources: Arc<dyn Sources>) -> Self {
-        Self { sources, scripts: Mutex::default(), findings: Mutex::default() }
+        Self { sources, scripts: Mutex::default(), findings: Mutex::default(), loaded: Mutex::default() }
+    }
+
+    /// The modules that were imported so far.
+    pub(super) fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        lock(&self.loaded)
     }
 
     pub(super) fn sources(&self) -> &Arc<dyn Sources> {

@@ -1,11 +1,12 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+use std::collections::HashMap;
+
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FnNamespace, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
 };
 
-use rhai::{Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Shared};
-
 use super::{
+    call::Tag,
+    declare::DeclarationTag,
     engine,
     error::{self, ErrorKind, ScriptError, place},
     library::Library,
@@ -13,54 +14,49 @@ use super::{
     stdlib, suggest,
 };
 
-/// Finds imported modules: `std/…` among those that come with runbook, all others beside the importing file.
-pub(super) struct Resolver {
-    library: Arc<Library>,
-    loaded: Mutex<HashMap<String, Option<Shared<Module>>>>,
+/// Finds imported modules: `std/…` among those that come with runbook, all others beside the importing file. Whose scripts
+/// they are is told by the tag of the call.
+pub(super) struct Resolver;
+
+/// What an import came to; none while it is being read.
+pub(super) type Loaded = HashMap<String, Option<Shared<Module>>>;
+
+fn load(
+    engine: &Engine,
+    library: &Library,
+    tag: Dynamic,
+    path: &str,
+    from: &str,
+    position: Position,
+) -> Result<Shared<Module>, Box<EvalAltResult>> {
+    let here = place(from, position);
+    let source = library.read(path).map_err(|error| missing(library, path, &error).at(here).raise())?;
+    let mut ast = engine.compile(&*source).map_err(|error| error::from_parser(&error, path).raise())?;
+    ast.set_source(path);
+    library.keep(path, source, ast.clone());
+    let mut module = engine::evaluate(engine, &ast, tag)?;
+    publish_closures(&mut module);
+    Ok(module.into())
 }
 
-impl Resolver {
-    pub(super) fn new(library: Arc<Library>) -> Self {
-        Self { library, loaded: Mutex::default() }
-    }
-
-    fn load(
-        &self,
-        engine: &Engine,
-        path: &str,
-        from: &str,
-        position: Position,
-    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        let here = place(from, position);
-        let source = self.library.read(path).map_err(|error| self.missing(path, &error).at(here).raise())?;
-        let mut ast = engine.compile(&*source).map_err(|error| error::from_parser(&error, path).raise())?;
-        ast.set_source(path);
-        self.library.keep(path, source, ast.clone());
-        let mut module = engine::evaluate(engine, &ast)?;
-        publish_closures(&mut module);
-        Ok(module.into())
-    }
-
-    fn missing(&self, path: &str, error: &SourceError) -> ScriptError {
-        let SourceError::Missing(_) = error else {
-            return ScriptError::new(ErrorKind::Import, error.to_string());
+fn missing(library: &Library, path: &str, error: &SourceError) -> ScriptError {
+    let SourceError::Missing(_) = error else {
+        return ScriptError::new(ErrorKind::Import, error.to_string());
+    };
+    let found = ScriptError::new(ErrorKind::Import, format!("no module `{path}`"));
+    if let Some(name) = path.strip_prefix("std/") {
+        let names: Vec<&str> = stdlib::names().collect();
+        return match suggest::nearest(name, names.iter().copied()) {
+            Some(near) => found.help(format!("did you mean `std/{near}`?")),
+            None => found.help(format!("there are {}", suggest::list(names.iter().map(|name| format!("std/{name}"))))),
         };
-        let found = ScriptError::new(ErrorKind::Import, format!("no module `{path}`"));
-        if let Some(name) = path.strip_prefix("std/") {
-            let names: Vec<&str> = stdlib::names().collect();
-            return match suggest::nearest(name, names.iter().copied()) {
-                Some(near) => found.help(format!("did you mean `std/{near}`?")),
-                None => {
-                    found.help(format!("there are {}", suggest::list(names.iter().map(|name| format!("std/{name}")))))
-                }
-            };
-        }
-        let paths = self.library.sources().paths();
-        let scripts = paths.iter().map(String::as_str).filter(|known| is_script(known));
-        match suggest::nearest(path, scripts) {
-            Some(near) => found.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),
-            None => found
-                .help(format!("write the script to {path}, or mend the path: it is read from the importing file on")),
+    }
+    let paths = library.sources().paths();
+    let scripts = paths.iter().map(String::as_str).filter(|known| is_script(known));
+    match suggest::nearest(path, scripts) {
+        Some(near) => found.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),
+        None => {
+            found.help(format!("write the script to {path}, or mend the path: it is read from the importing file on"))
         }
     }
 }
@@ -68,14 +64,30 @@ impl Resolver {
 impl ModuleResolver for Resolver {
     fn resolve(
         &self,
-        engine: &Engine,
+        _: &Engine,
         source: Option<&str>,
         path: &str,
         position: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        let from = source.unwrap_or_else(|| self.library.sources().entry());
+        // scripts are always run with a tag, which comes by the other way
+        let here = place(source.unwrap_or_default(), position);
+        Err(ScriptError::new(ErrorKind::Import, format!("`{path}` cannot be imported here")).at(here).raise())
+    }
+
+    fn resolve_raw(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        _: &mut Scope,
+        path: &str,
+        position: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let of_declaration = global.tag.read_lock::<DeclarationTag>().map(|tag| tag.0.library.clone());
+        let library = of_declaration.or_else(|| global.tag.read_lock::<Tag>().map(|tag| tag.1.clone()));
+        let Some(library) = library else { return self.resolve(engine, global.source(), path, position) };
+        let from = global.source().unwrap_or_else(|| library.sources().entry());
         let path = located(path, from).map_err(|error| error.at(place(from, position)).raise())?;
-        let known = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+        let known = library.loaded().get(&path).cloned();
         match known {
             Some(Some(module)) => return Ok(module),
             Some(None) => {
@@ -86,16 +98,12 @@ impl ModuleResolver for Resolver {
             }
             None => {}
         }
-        let mark = |module: Option<Option<Shared<Module>>>| {
-            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            match module {
-                Some(module) => drop(loaded.insert(path.clone(), module)),
-                None => drop(loaded.remove(&path)),
-            }
-        };
-        mark(Some(None));
-        let result = self.load(engine, &path, from, position);
-        mark(result.as_ref().ok().map(|module| Some(module.clone())));
+        library.loaded().insert(path.clone(), None);
+        let result = load(engine, &library, global.tag.clone(), &path, from, position);
+        match &result {
+            Ok(module) => drop(library.loaded().insert(path, Some(module.clone()))),
+            Err(_) => drop(library.loaded().remove(&path)),
+        }
         result
     }
 }

@@ -384,8 +384,7 @@ fn results_are_handed_out_while_a_closure_prints() {
 
 #[test]
 fn an_engine_is_made_in_well_under_a_millisecond_once_its_modules_are() {
-    let library = Arc::new(library::Library::new(playbook("")));
-    let build = || engine::build(&library, rhai::Dynamic::UNIT, &[]);
+    let build = || engine::build(&[]);
     build();
     let fastest = (0..50)
         .map(|_| {
