@@ -141,6 +141,14 @@ pub enum LockError {
         /// Where that is.
         further: String,
     },
+    /// Another copy of this run's journal closed the run.
+    #[error("run {run} is closed; this copy of it does not know that: {further} does")]
+    Over {
+        /// The run.
+        run: RunId,
+        /// Where that was.
+        further: String,
+    },
     /// Nobody answered, so it is not known whether it is still held.
     #[error("{message}")]
     Unreachable {
@@ -183,7 +191,7 @@ pub trait Held: Send {
         Ok(())
     }
 
-    /// Gives it up: the run is closed.
+    /// Gives it up. The run may take it again; one that is closed is freed: [`Lock::free`].
     fn release(self: Box<Self>) -> Result<(), LockError>;
 }
 
@@ -196,7 +204,7 @@ pub trait Lock: Send + Sync {
     /// Takes a place by force; gives whom it was taken from. They stop before their next change.
     fn seize(&self, place: &str, holder: &Holder) -> Result<(Box<dyn Held>, Vec<Holder>), LockError>;
 
-    /// Gives up what a run holds that is closed from outside (`abandon`).
+    /// Gives up what a run holds, and lets no copy of it take a place again: the run is closed.
     fn free(&self, run: &RunId) -> Result<(), LockError>;
 }
 

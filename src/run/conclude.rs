@@ -45,7 +45,7 @@ impl Run {
         if ended.exit == ExitCode::Done {
             self.keep_evidence();
         }
-        self.give_up_place();
+        self.leave();
         ended
     }
 
@@ -70,7 +70,7 @@ impl Run {
         ended.incident = self.write_incident();
         self.tell("failed", &event, &ended);
         if nothing_changed {
-            self.give_up_place();
+            self.leave();
         }
         ended.failure = Some(failure);
         ended
@@ -159,16 +159,6 @@ impl Run {
                 "that it was verified could not be kept on the cluster, so it counts on this machine alone: {why}"
             );
             let _ = self.record(&Event::Noted { text, step: None, via: "evidence".into() });
-        }
-    }
-
-    fn give_up_place(&self) {
-        let run = self.with_state(|state| state.run.clone());
-        if let Some(run) = run
-            && let Err(error) = self.crew.lock.free(&run)
-        {
-            // a place whose run is closed is free to the next taker anyway
-            tracing::warn!(%error, "the place of {run} was not given up");
         }
     }
 }

@@ -58,6 +58,8 @@ pub(super) fn locked(error: &LockError, me: &Holder) -> Ended {
     match error {
         LockError::Held { holder, bearing } => held(holder, bearing, me),
         LockError::Lost { .. } => ended(ExitCode::Locked, "the run's place was lost"),
+        LockError::Over { run, .. } => Ended::new(ExitCode::Locked, format!("{error}; nothing was changed"))
+            .help(format!("runbook abandon {run} --reason \"closed by another copy\"")),
         LockError::Behind { run, .. } | LockError::Forked { run, .. } => {
             let message = format!("{error}; nothing was changed");
             Ended::new(ExitCode::Locked, message)
@@ -174,6 +176,17 @@ impl Run {
                 }
             }
         })
+    }
+
+    /// The run is closed: its last lines are the ones that count, and its place is free.
+    pub(super) fn leave(&self) {
+        let (run, head) = (self.with_state(|state| state.run.clone()), self.recorder().head());
+        let Some(run) = run else { return };
+        let claimed = self.held.lock().unwrap_or_else(PoisonError::into_inner).claim(&head);
+        if let Err(error) = claimed.and_then(|()| self.crew.lock.free(&run)) {
+            let text = format!("its place could not be given up: {error}");
+            let _ = self.record(&Event::Noted { text, step: None, via: "lock".into() });
+        }
     }
 
     /// The process ends and the run keeps its place.

@@ -13,6 +13,10 @@ use crate::{
 const HEAD: &str = "head";
 const HOLDER: &str = "holder";
 const BROKEN: &str = "broken";
+/// The label of runs that are closed, and where that was.
+const CLOSED: &str = "runbook/closed";
+/// So many closed runs are kept in mind, for copies of them that do not know.
+const MOST: usize = 100;
 
 /// What is known of a run's `ConfigMap`.
 pub(super) enum Known {
@@ -35,6 +39,10 @@ impl Known {
     /// Reads it; refused where this state folder's copy of the run is not the one that has gone furthest.
     pub(super) fn read(api: &Api, store: &dyn Store, run: &RunId) -> Result<Self, LockError> {
         let Some(map) = api.get(Kind::ConfigMap, &name(run))? else { return Ok(Self::Absent) };
+        if map["metadata"]["labels"][CLOSED].is_string() {
+            let further = read::<Holder>(&map, HOLDER).map_or_else(|| "another copy".into(), |by| copy_of(&by));
+            return Err(LockError::Over { run: run.clone(), further });
+        }
         goes_on(store, run, &map)?;
         Ok(Self::Found(map))
     }
@@ -47,27 +55,31 @@ fn name(run: &RunId) -> String {
 
 /// Stops a run whose place is taken by force: its next swap fails, and it reads there by whom.
 pub(super) fn break_off(api: &Api, run: &RunId, by: &Holder) -> Result<(), LockError> {
+    write(api, run, &|map| map["data"][BROKEN] = json!(by).to_string().into())
+}
+
+/// Changes a run's `ConfigMap`, whatever it is and whether it is there.
+fn write(api: &Api, run: &RunId, change: &dyn Fn(&mut Value)) -> Result<(), LockError> {
     for _ in 0..super::TRIES {
         let there = api.get(Kind::ConfigMap, &name(run))?;
         let is_new = there.is_none();
         let mut map = there.unwrap_or_else(|| empty(run));
-        map["data"][BROKEN] = json!(by).to_string().into();
+        change(&mut map);
         let written = if is_new { api.create(Kind::ConfigMap, &map)? } else { api.replace(Kind::ConfigMap, &map)? };
         if let Written::Done(_) = written {
             return Ok(());
         }
     }
-    Err(LockError::Unreachable {
-        message: format!("ConfigMap/{NAMESPACE}/{} changes all the time; try again", name(run)),
-    })
+    let message = format!("ConfigMap/{NAMESPACE}/{} changes all the time; try again", name(run));
+    Err(LockError::Unreachable { message })
 }
 
-/// Removes what is known of a run that is closed.
-pub(super) fn forget(api: &Api, run: &RunId) -> Result<(), LockError> {
-    match api.get(Kind::ConfigMap, &name(run))? {
-        Some(map) => api.delete(Kind::ConfigMap, &map),
-        None => Ok(()),
-    }
+/// Keeps in mind that a run is closed, so that no copy of it goes on.
+pub(super) fn close(api: &Api, run: &RunId) -> Result<(), LockError> {
+    write(api, run, &|map| map["metadata"]["labels"][CLOSED] = "true".into())?;
+    let mut closed = api.list(Kind::ConfigMap, Some(CLOSED))?;
+    closed.sort_by_cached_key(|map| std::cmp::Reverse(map["metadata"]["creationTimestamp"].to_string()));
+    closed.iter().skip(MOST).try_for_each(|map| api.delete(Kind::ConfigMap, map))
 }
 
 fn empty(run: &RunId) -> Value {

@@ -18,7 +18,7 @@ use super::{
     lease::{self, Lease},
 };
 use crate::{
-    event::{Bearing, Head, Held, Holder, Lock, LockError},
+    event::{Bearing, Head, Held, Holder, LockError},
     object::path::text,
 };
 
@@ -229,7 +229,9 @@ impl Held for LeaseHeld {
 
     fn release(self: Box<Self>) -> Result<(), LockError> {
         self.renewing.abort();
-        self.lock.free(&self.kept.holder.run)
+        let lease = self.kept.state().lease.clone();
+        self.api().delete(Kind::Lease, &lease)?;
+        self.lock.give_up_here(&self.kept.holder.run)
     }
 }
 

@@ -124,6 +124,11 @@ impl ClusterLock {
         self.seat.is_of(&lease.holder) || lease.bearing(api.now()) != Bearing::Live
     }
 
+    /// Gives up the place in the state folder.
+    fn give_up_here(&self, run: &RunId) -> Result<(), LockError> {
+        self.local.free(run)
+    }
+
     fn held(&self, lease: &Lease, api: &Api) -> LockError {
         LockError::Held { holder: Box::new(lease.holder.clone()), bearing: self.bearing(lease, api) }
     }
@@ -233,7 +238,7 @@ impl Lock for ClusterLock {
         for lease in &leases {
             api.delete(Kind::Lease, &lease.object)?;
         }
-        head::forget(&api, run)?;
+        head::close(&api, run)?;
         self.local.free(run)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -38,19 +38,21 @@ pub const QUICK: Timing = Timing { renew: Duration::from_millis(100), lasts: Dur
 pub struct Cut {
     pub sandbox: Sandbox,
     away: Arc<AtomicBool>,
+    asked: Arc<AtomicU32>,
 }
 
 impl Cut {
     pub fn new() -> Self {
         let sandbox = Sandbox::in_memory(Options { runtime: Some(RUNTIME.handle().clone()), ..Options::default() });
-        Self { sandbox: sandbox.unwrap(), away: Arc::default() }
+        Self { sandbox: sandbox.unwrap(), away: Arc::default(), asked: Arc::default() }
     }
 
     /// A client of its own, as each machine has one.
     pub fn cluster(&self) -> Cluster {
-        let (sandbox, away) = (self.sandbox.clone(), self.away.clone());
+        let (sandbox, away, asked) = (self.sandbox.clone(), self.away.clone(), self.asked.clone());
         let service = tower::service_fn(move |request| {
             let (service, away) = (sandbox.service(), away.clone());
+            asked.fetch_add(1, Ordering::SeqCst);
             async move {
                 if away.load(Ordering::SeqCst) {
                     return Err("client error (Connect): it is away".into());
@@ -59,6 +61,11 @@ impl Cut {
             }
         });
         Cluster::service(RUNTIME.handle(), service, "sandbox")
+    }
+
+    /// How many requests clients have made.
+    pub fn asked(&self) -> u32 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub fn goes_away(&self, away: bool) {

@@ -39,14 +39,14 @@ fn lost(answer: Result<(), LockError>) -> String {
 }
 
 /// A run keeps its place over all that it goes through, on a cluster whatever it is.
-fn a_life(cluster: &runbook::cluster::Cluster, place: &str) {
+fn a_life(cluster: &runbook::cluster::Cluster, place: &str, [first, second]: [&str; 2]) {
     let (one, two) = (Machine::new("one", cluster), Machine::new("two", cluster));
-    let mut log = one.begins("a-1");
-    let held = one.take(place, "a-1").unwrap();
+    let mut log = one.begins(first);
+    let held = one.take(place, first).unwrap();
     held.check().unwrap();
     let pid = std::process::id();
-    let second = two.begins("b-2");
-    assert_eq!(refused(two.take(place, "b-2")), (format!("a-1 at kim@one, pid {pid}"), Bearing::Live));
+    let log_of_two = two.begins(second);
+    assert_eq!(refused(two.take(place, second)), (format!("{first} at kim@one, pid {pid}"), Bearing::Live));
     // from one change to the next
     for n in 0..3 {
         held.check().unwrap();
@@ -56,33 +56,38 @@ fn a_life(cluster: &runbook::cluster::Cluster, place: &str) {
     let waits = Bearing::Waits("a gate".into());
     held.rest(&log.head(), &waits).unwrap();
     drop((held, log));
-    assert_eq!(refused(two.take(place, "b-2")).1, waits);
+    assert_eq!(refused(two.take(place, second)).1, waits);
     // another process on the same machine goes on, at once
-    let log = one.store.open(&RunId::new("a-1")).unwrap().log;
-    let held = one.take(place, "a-1").unwrap();
+    let log = one.store.open(&RunId::new(first)).unwrap().log;
+    let held = one.take(place, first).unwrap();
     held.claim(&log.head()).unwrap();
-    assert_eq!(refused(two.take(place, "b-2")).1, Bearing::Live);
+    assert_eq!(refused(two.take(place, second)).1, Bearing::Live);
     held.release().unwrap();
-    let held = two.take(place, "b-2").unwrap();
-    held.claim(&second.head()).unwrap();
-    assert_eq!(refused(one.take(place, "a-1")).0, format!("b-2 at kim@two, pid {pid}"));
-    two.lock.free(&RunId::new("b-2")).unwrap();
+    let held = two.take(place, second).unwrap();
+    held.claim(&log_of_two.head()).unwrap();
+    assert_eq!(refused(one.take(place, first)).0, format!("{second} at kim@two, pid {pid}"));
+    two.lock.free(&RunId::new(second)).unwrap();
     assert!(lost(held.check()).contains("given up from outside"), "its file is gone too");
-    assert!(one.take(place, "a-1").is_ok());
-    one.lock.free(&RunId::new("a-1")).unwrap();
+    // no copy of a run that is closed goes on
+    let over = two.take(place, second).map(drop).unwrap_err();
+    assert!(matches!(&over, LockError::Over { further, .. } if further.starts_with("the one on two in")), "{over:?}");
+    assert!(one.take(place, first).is_ok());
+    one.lock.free(&RunId::new(first)).unwrap();
 }
 
 #[test]
 fn a_run_keeps_its_place_across_machines_until_it_gives_it_up() {
     let cut = Cut::new();
-    a_life(&cut.cluster(), "uid");
-    assert_eq!((cut.names("leases"), cut.names("configmaps")), (vec![], vec![]), "nothing of it stays");
+    a_life(&cut.cluster(), "uid", ["a-1", "b-2"]);
+    assert!(cut.names("leases").is_empty(), "no place stays held: {:?}", cut.names("leases"));
+    assert_eq!(cut.names("configmaps"), ["run-a-1", "run-b-2"], "that they are closed is kept in mind");
 }
 
 #[test]
 fn a_run_keeps_its_place_on_a_real_api_server() {
     let Some(clusters) = apiserver::shared() else { return };
-    a_life(&real(clusters.staging()), "uid/a-life");
+    let run = clusters.staging().namespace("a-life");
+    a_life(&real(clusters.staging()), &format!("uid/{run}"), [&format!("{run}-1"), &format!("{run}-2")]);
 }
 
 #[test]
@@ -250,6 +255,28 @@ fn while_nobody_answers_a_place_counts_until_its_lease_is_over() {
     cut.goes_away(false);
     eventually("it is renewed", || held.check().ok());
     held.claim(&log.head()).unwrap();
+}
+
+#[test]
+fn a_change_costs_one_swap_while_the_lease_is_fresh() {
+    let cut = Cut::new();
+    let one = Machine::new("one", &cut.cluster());
+    let mut log = one.begins("a-1");
+    let held = one.take("uid", "a-1").unwrap();
+    held.claim(&log.head()).unwrap();
+    let heads: Vec<_> = (0..20).map(|n| goes_on(log.as_mut(), &format!("change {n}"))).collect();
+    // a renewal in the background may fall between any two: most changes see none
+    let asked: Vec<u32> = heads
+        .iter()
+        .map(|head| {
+            let before = cut.asked();
+            held.check().unwrap();
+            held.claim(head).unwrap();
+            cut.asked() - before
+        })
+        .collect();
+    assert!(asked.iter().filter(|asked| **asked == 1).count() >= 15, "{asked:?}");
+    println!("requests of 20 changes, renewals included: {asked:?}");
 }
 
 #[test]

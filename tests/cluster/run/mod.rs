@@ -8,6 +8,7 @@ mod identity;
 mod killed;
 mod kubectl;
 mod latency;
+mod locks;
 mod natives;
 mod outage;
 mod permission;

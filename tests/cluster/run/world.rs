@@ -119,6 +119,18 @@ impl World {
         command
     }
 
+    /// Another machine's state folder.
+    pub fn machine(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Runs a command line to its end on a machine with this state folder.
+    pub fn run_on(&self, machine: &str, line: &str) -> Outcome {
+        let mut command = self.command(line);
+        command.env("RUNBOOK_STATE_DIR", self.machine(machine));
+        self.spawn(command).ends()
+    }
+
     /// Runs a command line to its end; `'…'` keeps words together.
     pub fn run(&self, line: &str) -> Outcome {
         self.start(line).ends()
@@ -126,12 +138,16 @@ impl World {
 
     /// Starts a command line.
     pub fn start(&self, line: &str) -> Live {
+        self.spawn(self.command(line))
+    }
+
+    fn spawn(&self, mut command: Command) -> Live {
         let file = |end: &str| {
             let dir = self.root.path();
             tempfile::Builder::new().prefix("said-").suffix(end).tempfile_in(dir).unwrap().keep().unwrap()
         };
         let ((out, out_path), (err, err_path)) = (file(".out"), file(".err"));
-        let child = self.command(line).stdout(out).stderr(err).spawn().unwrap();
+        let child = command.stdout(out).stderr(err).spawn().unwrap();
         Live { child, err: err_path, out: out_path }
     }
 
