@@ -75,7 +75,16 @@ impl Runbook {
     /// # Errors
     /// No such run, a process that works on it, a damaged journal, or a playbook that is no longer the one that the run was started with.
     pub fn resume(&self, run: &str) -> Result<Order, Error> {
-        Playbook::resume(&self.inner, &self.inner.store.find(run)?)
+        self.resume_telling(run, &mut |_| {})
+    }
+
+    /// The same, with each line so far handed to `each`, without its text: a view that knows them shows the rest as if it
+    /// had been there from the beginning. The journal is read once for both.
+    ///
+    /// # Errors
+    /// As [`Runbook::resume`].
+    pub fn resume_telling(&self, run: &str, each: &mut dyn FnMut(&Line)) -> Result<Order, Error> {
+        Playbook::resume(&self.inner, &self.inner.store.find(run)?, each)
     }
 
     /// Opens the gate that a run waits at, on the evidence that it was opened with. The run goes on with `resume`, or at

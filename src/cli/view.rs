@@ -13,7 +13,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{commands::VERBS, global};
 use crate::{
-    event::{Line, Sink},
+    event::{Cancel, Line, Sink},
     report::{Json, Plain, Progress, Suspend, Terminal, Verbs},
 };
 
@@ -30,31 +30,42 @@ pub struct View {
     pub people: bool,
     /// Keeps heartbeats going until it is dropped.
     pub ticker: Option<mpsc::Sender<()>>,
+    /// Takes lines that were written before.
+    earlier: Box<dyn FnMut(&Line)>,
 }
 
-/// The view that was asked for; `earlier` are the lines of a run that is resumed.
-pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
+impl View {
+    /// Tells it of a line that was written before it began, which it does not show.
+    pub fn knows(&mut self, line: &Line) {
+        (self.earlier)(line);
+    }
+
+    /// From here on it is told by its run alone, which also drops it.
+    pub fn begins(&mut self) {
+        self.earlier = Box::new(|_| {});
+    }
+}
+
+/// The view that was asked for.
+pub fn view(progress: Progress, json: bool) -> View {
     let chosen = progress.choose(global::stderr_is_terminal(), |name| std::env::var(name).ok());
-    let mut view = View { sinks: vec![], suspend: None, people: false, ticker: None };
+    let mut view = View { sinks: vec![], suspend: None, people: false, ticker: None, earlier: Box::new(|_| {}) };
     match chosen {
         Progress::Quiet => {}
         Progress::Json => view.sinks.push(Box::new(Json::new(io::stderr()))),
         Progress::Tty => {
-            let mut terminal = Terminal::stderr(SUGGESTED);
-            for line in earlier {
-                terminal.catch_up(line);
-            }
+            let terminal = Terminal::stderr(SUGGESTED);
             view.suspend = Some(terminal.suspender());
             view.people = true;
-            view.sinks.push(Box::new(terminal));
+            let shared = Arc::new(Mutex::new(terminal));
+            view.earlier = knowing(&shared, |terminal: &mut Terminal, line| terminal.catch_up(line));
+            view.sinks.push(Box::new(Shared(shared)));
         }
         _ => {
-            let mut plain = Plain::new(io::stderr(), TimeZone::system(), SUGGESTED);
-            for line in earlier {
-                plain.catch_up(line);
-            }
+            let plain = Plain::new(io::stderr(), TimeZone::system(), SUGGESTED);
             view.people = true;
             let shared = Shared(Arc::new(Mutex::new(plain)));
+            view.earlier = knowing(&shared.0, |plain: &mut Plain<Stderr>, line| plain.catch_up(line));
             view.ticker = Some(tick(shared.0.clone(), Duration::from_secs(1), |plain: &mut Plain<Stderr>| {
                 plain.tick(Timestamp::now());
             }));
@@ -65,6 +76,11 @@ pub fn view(progress: Progress, json: bool, earlier: &[Line]) -> View {
         view.sinks.push(Box::new(Json::new(io::stdout())));
     }
     view
+}
+
+fn knowing<S: 'static>(view: &Arc<Mutex<S>>, take: impl Fn(&mut S, &Line) + 'static) -> Box<dyn FnMut(&Line)> {
+    let view = view.clone();
+    Box::new(move |line| take(&mut view.lock().unwrap_or_else(PoisonError::into_inner), line))
 }
 
 /// A view that replays: its times are the lines'.
@@ -78,6 +94,10 @@ struct Shared<S>(Arc<Mutex<S>>);
 impl<S: Sink> Sink for Shared<S> {
     fn line(&mut self, line: &Line) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).line(line);
+    }
+
+    fn attach(&mut self, cancel: &Cancel) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).attach(cancel);
     }
 
     fn end(&mut self) {

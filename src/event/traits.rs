@@ -118,7 +118,12 @@ pub trait Store: Send + Sync {
     fn discard(&self, run: &RunId) -> Result<(), StoreError>;
 
     /// Opens a run for writing: one writer at a time. Cuts a torn last line and keeps it beside the journal.
-    fn open(&self, run: &RunId) -> Result<Opened, StoreError>;
+    fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
+        self.open_telling(run, &mut |_| {})
+    }
+
+    /// The same, with each line of the run handed to `each`, without its text: the journal is read once for both.
+    fn open_telling(&self, run: &RunId, each: &mut dyn FnMut(&Line)) -> Result<Opened, StoreError>;
 
     /// Hands each line to `each`, from line `from` on (1 is the first), until it says false. Never holds all lines.
     fn read(&self, run: &RunId, from: u64, each: &mut dyn FnMut(Line) -> bool) -> Result<(), StoreError>;

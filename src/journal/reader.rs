@@ -168,10 +168,16 @@ impl Reader {
 
     /// Folds all lines that are left.
     pub(super) fn fold(&mut self, state: &mut RunState) -> Result<(), StoreError> {
+        self.fold_telling(state, &mut |_| {})
+    }
+
+    /// The same; `each` gets the lines, without their texts.
+    pub(super) fn fold_telling(&mut self, state: &mut RunState, each: &mut dyn FnMut(&Line)) -> Result<(), StoreError> {
         while let Some(proven) = self.next()? {
             // the fold looks at no line's text, and at its kind only where that is unknown
             let Proven { head: OwnedHead { n, t, kind }, event } = proven;
             let line = Line { n, t, kind, event, text: String::new() };
+            each(&line);
             if let Err(error) = state.take(&line) {
                 let kind = line.event.as_ref().map_or(line.kind.as_str(), |event| event.kind());
                 return Err(StoreError::Damaged {

@@ -160,13 +160,13 @@ impl Store for FileStore {
         fs::remove_dir_all(&folder).map_err(failed)
     }
 
-    fn open(&self, run: &RunId) -> Result<Opened, StoreError> {
+    fn open_telling(&self, run: &RunId, each: &mut dyn FnMut(&Line)) -> Result<Opened, StoreError> {
         let folder = self.folder(run)?;
         let failed = |source| io_error(&folder.join(JOURNAL), source);
         let lock = Self::lock(run, &folder)?;
         let mut reader = Reader::open(&folder, Mark::default())?;
         let mut state = RunState::default();
-        reader.fold(&mut state)?;
+        reader.fold_telling(&mut state, each)?;
         reader.may_append()?;
         let mut file = private().read(true).append(true).open(folder.join(JOURNAL)).map_err(failed)?;
         let torn = self.cut(&folder, &mut file, &reader).map_err(failed)?;

@@ -300,10 +300,11 @@ impl Run {
                     (false, false) => end,
                 };
                 let next = wait.owes.map_or(next, |owed| next.min(owed)).min(end);
+                let begun = Instant::now();
                 if asked.watching.wait(next, &self.cancel) == Woken::Cancelled {
                     return Err(Stop::Cancelled);
                 }
-                let stood = stood_still(next);
+                let stood = stood_still(begun, next);
                 end += stood;
                 wait.until += stood;
                 if Instant::now() >= end {
@@ -401,19 +402,19 @@ impl Run {
             Instant::now() + POLL.1
         };
         let next = wait.owes.map_or(next, |owed| next.min(owed)).min(until);
+        let begun = Instant::now();
         if watching.wait(next, &self.cancel) == Woken::Cancelled {
             return Err(Stop::Cancelled);
         }
-        wait.until += stood_still(next);
+        wait.until += stood_still(begun, next);
         Ok(())
     }
 }
 
-/// How long the process itself was stopped while it waited up to this instant: nobody looked, so deadlines stand still
-/// too. In a suspended machine the steady clock stands still by itself.
-fn stood_still(asked: Instant) -> Duration {
-    let late = asked.elapsed();
-    if late > LATE { late } else { Duration::ZERO }
+/// How long deadlines stand still, as the process itself was stopped in a wait that began then and was to end at
+/// `asked`: nobody looked, so it has that wait again. In a suspended machine the steady clock stands still by itself.
+fn stood_still(begun: Instant, asked: Instant) -> Duration {
+    if asked.elapsed() > LATE { begun.elapsed() } else { Duration::ZERO }
 }
 
 /// What one wait waits for, and by what it is woken.

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     bundle::{Bundle, ChangeKind},
-    event::Settings,
+    event::{Line, Settings},
     model::RunId,
 };
 
 impl Playbook {
     /// A run's own copy of its playbook, made to go on.
-    pub(super) fn resume(inner: &Arc<Inner>, run: &RunId) -> Result<Order, Error> {
-        let opened = inner.store.open(run)?;
+    pub(super) fn resume(inner: &Arc<Inner>, run: &RunId, each: &mut dyn FnMut(&Line)) -> Result<Order, Error> {
+        let opened = inner.store.open_telling(run, each)?;
         let state = &opened.state;
         if state.run.is_none() {
             return Err(not_begun(run));

@@ -36,6 +36,11 @@ impl Terminal {
         assert!(self.command(&["send-keys", "Enter"]).status().unwrap().success());
     }
 
+    /// Presses a key, as tmux calls it.
+    pub fn presses(&self, key: &str) {
+        assert!(self.command(&["send-keys", key]).status().unwrap().success());
+    }
+
     fn screen(&self) -> String {
         let out = self.command(&["capture-pane", "-p", "-J", "-S", "-"]).output().unwrap();
         String::from_utf8_lossy(&out.stdout).into_owned()

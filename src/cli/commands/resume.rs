@@ -65,7 +65,8 @@ impl Args {
         let terminal = prompt::Terminal::default();
         let runbook = global.builder().gates(GateClass::Human, terminal.clone()).build()?;
         terminal.notes_to(runbook.clone());
-        let mut order = runbook.resume(&self.run)?;
+        let mut view = self.watch.view(global);
+        let mut order = runbook.resume_telling(&self.run, &mut |line| view.knows(line))?;
         if self.accept_changes {
             order = order.accept_changes();
         }
@@ -79,12 +80,7 @@ impl Args {
         if let Some(reason) = &self.accept_route {
             order = order.accept_route(reason);
         }
-        let mut earlier = vec![];
-        runbook.show(&runbook.find(&self.run)?, 1, &mut |line| {
-            earlier.push(line.clone());
-            true
-        })?;
-        self.watch.run(self.force.on(order)?, global, &terminal, &earlier)
+        self.watch.run(self.force.on(order)?, &terminal, view)
     }
 }
 

@@ -2,9 +2,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
-use super::super::{global::Global, prompt, say, signals, view};
+use super::super::{
+    global::Global,
+    prompt, say, signals,
+    view::{self, View},
+};
 use crate::{
-    event::Line,
     model::{ExitCode, Fault, GateClass},
     report::Progress,
     runbook::{Error, ErrorKind, Order, params_file},
@@ -88,20 +91,20 @@ impl Args {
             order = order.skip_staging(reason);
         }
         let order = self.faults.iter().fold(self.force.on(order)?, Order::fault);
-        self.watch.run(order, global, &terminal, &[])
+        let view = self.watch.view(global);
+        self.watch.run(order, &terminal, view)
     }
 }
 
 impl Watch {
+    /// The view that was asked for.
+    pub fn view(&self, global: &Global) -> View {
+        view::view(self.progress, global.json())
+    }
+
     /// Starts it, shows it, and waits for its end.
-    pub fn run(
-        &self,
-        order: Order,
-        global: &Global,
-        terminal: &prompt::Terminal,
-        earlier: &[Line],
-    ) -> Result<ExitCode, Error> {
-        let view = view::view(self.progress, global.json(), earlier);
+    pub fn run(&self, order: Order, terminal: &prompt::Terminal, mut view: View) -> Result<ExitCode, Error> {
+        view.begins();
         terminal.at(prompt::Place {
             context: order.context().into(),
             suspend: view.suspend.clone(),
