@@ -94,3 +94,104 @@ impl RunState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    use crate::{
+        event::{Line, Sent, Settings},
+        model::{Digest, Identity, Plan, RunId, Target},
+    };
+
+    fn sent() -> Sent {
+        let sent =
+            json!({ "seq": 1, "native": "cmd::run", "targets": ["task deploy"], "input": "ab", "idempotent": false });
+        serde_json::from_value(sent).unwrap()
+    }
+
+    fn uncertain() -> RunState {
+        let step = StepId::of("one", "deploy");
+        let target = Target { name: "staging".into(), tier: "staging".into(), sandbox: true };
+        let opened = Event::Opened {
+            run: RunId::new("a-000000"),
+            playbook: "a.rhai".into(),
+            origin: None,
+            config: None,
+            title: "A".into(),
+            target,
+            bundle: Digest::of("a"),
+            started: Timestamp::UNIX_EPOCH,
+            program: "0".into(),
+            settings: Settings::default(),
+            by: None,
+        };
+        let started = Event::StepStarted { step: step.clone(), attempt: 1 };
+        let mut state = RunState::default();
+        [opened, started, Event::Effect { step, effect: sent() }]
+            .into_iter()
+            .for_each(|event| take(&mut state, event).unwrap());
+        state
+    }
+
+    fn take(state: &mut RunState, event: Event) -> Result<(), crate::event::FoldError> {
+        let n = state.lines + 1;
+        let line =
+            Line { n, t: Timestamp::UNIX_EPOCH, kind: event.kind().into(), event: Some(event), text: String::new() };
+        state.take(&line)
+    }
+
+    fn settled(outcome: Stated) -> RunState {
+        let mut state = uncertain();
+        let step = StepId::of("one", "deploy");
+        take(&mut state, Event::StepSettled { step, outcome, reason: "looked".into(), by: None }).unwrap();
+        state
+    }
+
+    #[test]
+    fn what_is_stated_about_a_step_says_what_of_it_is_made_again() {
+        let step = StepId::of("one", "deploy");
+        assert!(uncertain().step(&step).is_uncertain());
+        let applied = settled(Stated::Applied).step(&step);
+        assert_eq!((applied.status, applied.is_uncertain()), (StepStatus::Changed, false));
+        assert_eq!(applied.effects[0].results.as_ref().unwrap()[0].outcome, Outcome::Applied);
+        let again = settled(Stated::NotApplied).step(&step);
+        assert_eq!((again.status, again.effects.len()), (StepStatus::Started, 0));
+        let by_hand = settled(Stated::ByHand).step(&step);
+        assert_eq!((by_hand.status, by_hand.by_hand), (StepStatus::Changed, true));
+        assert_eq!(settled(Stated::ByHand).exceptions, ["step one/deploy: stated as by-hand (looked)"]);
+        let mut state = uncertain();
+        let other = Event::StepSettled {
+            step: StepId::of("one", "other"),
+            outcome: Stated::Applied,
+            reason: "x".into(),
+            by: None,
+        };
+        assert!(take(&mut state, other).unwrap_err().to_string().contains("was not started"));
+    }
+
+    #[test]
+    fn a_changed_playbook_is_asked_for_anew_and_keeps_what_was_done() {
+        let mut state = uncertain();
+        state.preflight = Some(vec![]);
+        let plan = Plan { title: "B".into(), ..Plan::default() };
+        let digest = plan.digest();
+        let changed = Event::PlaybookChanged {
+            bundle: Digest::of("b"),
+            plan: Box::new(plan),
+            digest,
+            changes: vec!["step one/deploy is changed".into()],
+        };
+        take(&mut state, changed).unwrap();
+        assert_eq!(
+            (state.bundle.clone(), state.changed, state.preflight.is_none()),
+            (Some(Digest::of("b")), true, true)
+        );
+        assert_eq!(state.steps.len(), 1);
+        let identity =
+            Identity { uid: "u".into(), server: "https://b".into(), ca: None, version: "v1".into(), nodes: vec![] };
+        take(&mut state, Event::RouteAccepted { identity, reason: "moved".into(), by: None }).unwrap();
+        assert_eq!(state.identity.map(|identity| identity.server).as_deref(), Some("https://b"));
+    }
+}

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::badserver::{BadServer, point};
 use crate::program::{GREET, PLAN, TWO, World, config_map, eventually};
 
 const HELLO: &str = "/api/v1/namespaces/default/configmaps/hello";
@@ -336,4 +337,25 @@ fn what_changed_after_the_staging_run_is_acknowledged_before_it_goes_on() {
         .says("step two/greet-again is changed (not verified by the staging run)");
     assert!(world.object("main", SECOND).is_none());
     assert!(world.object("main", HELLO).is_some());
+}
+
+#[test]
+fn the_same_cluster_reached_another_way_stops_once() {
+    let server = BadServer::start();
+    let world = World::with(TWO);
+    server.is_staging_of(&world);
+    world.go().exits(20);
+    let run = world.only();
+    point(&world, &server.url().replace("127.0.0.1", "localhost"));
+    let lines = world.journal(&run).lines.len();
+    world
+        .run(&format!("resume {run}"))
+        .exits(31)
+        .says("is the cluster that it was, and is reached another way: its server is http://localhost")
+        .says(&format!("runbook resume {run} --accept-route"));
+    assert_eq!(world.journal(&run).lines.len(), lines, "nothing was done");
+    world.run(&format!("resume {run} --accept-route ' '")).exits(2);
+    world.run(&format!("resume {run} --accept-route 'it has a name now'")).exits(20).says("it has a name now");
+    world.run(&format!("resume {run}")).exits(20);
+    assert_eq!(world.journal(&run).of("route.accepted").len(), 1);
 }
