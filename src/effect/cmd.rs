@@ -13,8 +13,8 @@ use crate::{
     event::{Applied, Event, Outcome},
     model::{Place, Read, RunId, StepId, Touch, Verb},
     process::{
-        self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
-        rules::{self, Class, Kind, Reach},
+        self, Command, Ended, Environment, Finished, Hooks, Started,
+        rules::{self, Class, Kind},
     },
 };
 
@@ -92,7 +92,8 @@ impl Call {
         };
         ledger.perform(
             intent,
-            || Ok(vec![]),
+            // before it is journaled: what is refused was not sent
+            || self.held(&class).map(|_| vec![]),
             |_| {
                 let mut pid = 0;
                 let (run, step, seq) = ledger.current();
@@ -166,13 +167,7 @@ impl Call {
         started: &mut dyn FnMut(&Started) -> Result<(), EffectError>,
     ) -> Result<CommandAnswer, EffectError> {
         let door = self.door("cmd")?;
-        let mut reach = Reachable::default();
-        let mut context = None;
-        if class.reach == Reach::Kubeconfig {
-            let private = door.kubeconfig()?;
-            reach.kubeconfig = Some(private.path());
-            context = Some(private.context());
-        }
+        let (reach, context) = self.held(class)?;
         let mut env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
         for (name, value) in &input.env {
             env = env.with(name, value).map_err(|why| EffectError::new(Sort::Refused, why))?;
@@ -180,7 +175,7 @@ impl Call {
         if let Some((run, effect)) = mark {
             env = env.marked(run.as_str(), &effect);
         }
-        let command_line = class.command(argv, context, false);
+        let command_line = class.command(argv, context.as_deref(), false);
         let mut command = Command::new(&command_line, env.variables());
         command.timeout = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         command.stdin = input.stdin.as_ref().map(String::as_bytes);

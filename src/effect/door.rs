@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectError, Sort, outlast::outlast};
+use super::{EffectError, Elsewhere, Sort, outlast::outlast};
 use crate::{
     bundle::Bundle,
     cluster::{Cluster, Patience},
@@ -57,6 +57,10 @@ pub struct DoorParts {
     pub folder: Option<PathBuf>,
     /// Environment variables that commands get besides the allow-list.
     pub env: Vec<String>,
+    /// The context's talosconfig.
+    pub talosconfig: Option<PathBuf>,
+    /// What it is instead of a cluster.
+    pub elsewhere: Option<Elsewhere>,
     /// Writes the private kubeconfig at the first command.
     pub kubeconfig: Lazy<PrivateKubeconfig>,
     /// Replaces known secrets in all that is written.
@@ -103,6 +107,9 @@ impl Door {
                 nodes: vec![],
             }));
         }
+        if let Some(elsewhere) = &self.parts.elsewhere {
+            return Ok(Some(self.identity_elsewhere(elsewhere, cancel)?));
+        }
         let patience = Patience { deadline: Some(Instant::now() + IDENTITY), cancel: cancel.clone() };
         Ok(Some(self.cluster()?.identity(&patience)?))
     }
@@ -133,6 +140,11 @@ impl Door {
     pub fn same_cluster(&self, uid: &str, cancel: &Cancel) -> Result<(), EffectError> {
         if self.parts.sandbox.is_some() {
             return Ok(());
+        }
+        if let Some(elsewhere) = &self.parts.elsewhere {
+            let now = self.identity_elsewhere(elsewhere, cancel)?;
+            let message = format!("context {} is {} now, and was {uid}", self.parts.target.name, now.uid);
+            return if now.uid == uid { Ok(()) } else { Err(EffectError::new(Sort::Identity, message)) };
         }
         let patience = Patience { deadline: Some(Instant::now() + IDENTITY), cancel: cancel.clone() };
         let cluster = self.cluster()?;

@@ -14,7 +14,7 @@ use crate::{
     bundle::{self, Bundle, Config, StoreIn},
     check,
     cluster::{Cluster, ClusterEvidence, ClusterLock, Reach, Seat},
-    effect::{Door, DoorParts, EffectError, HostRule, Sort},
+    effect::{Door, DoorParts, EffectError, Elsewhere, HostRule, Sort},
     event::{Cancel, Evidence, Lock, LockError, Settings},
     http::Http,
     model::{Fault, Target},
@@ -74,6 +74,8 @@ impl Way {
             environment: vec![],
             folder: None,
             env: vec![],
+            talosconfig: None,
+            elsewhere: None,
             kubeconfig: Box::new(|| Err(unseen("what a command prints"))),
             scrubber: self.inner.scrubber.clone(),
         })
@@ -194,6 +196,7 @@ impl Connect for Way {
         let kube_context = context.kube_context.clone().unwrap_or_else(|| context.name.clone());
         let source =
             context.kubeconfig.as_ref().map_or_else(|| inner.kubeconfig(), crate::cluster::KubeconfigSource::file);
+        let elsewhere = elsewhere(context).filter(|_| !context.sandbox);
         let sandbox = if context.sandbox {
             let mut faults = context.faults.clone();
             faults.extend(self.faults.iter().cloned());
@@ -206,6 +209,8 @@ impl Connect for Way {
                     .ended());
             }
             Some(sandbox)
+        } else if elsewhere.is_some() {
+            None
         } else {
             // that the kubeconfig has no such context is said before anything else is looked at
             let names = source.contexts().map_err(|error| unusable(&target, &error))?;
@@ -222,7 +227,11 @@ impl Connect for Way {
         let (served, only, kube) = (sandbox.clone(), source.clone(), kube_context.clone());
         let name = context.name.clone();
         let runtime = inner.clone();
+        let (place, none) = (elsewhere.clone(), target.name.clone());
         let cluster: Box<dyn Fn() -> Result<Cluster, EffectError> + Send + Sync> = Box::new(move || {
+            if let Some(place) = &place {
+                return Err(without_cluster(&none, place));
+            }
             let handle = runtime.runtime().map_err(io)?;
             match &served {
                 Some(Reached::Here(sandbox)) => {
@@ -260,8 +269,11 @@ impl Connect for Way {
                     PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
                 })
             } else {
-                let name = target.name.clone();
+                let (name, place) = (target.name.clone(), elsewhere.clone());
                 Box::new(move || {
+                    if let Some(place) = &place {
+                        return Err(without_cluster(&name, place));
+                    }
                     let text = source.only(&kube_context)?;
                     let mut config: Value = serde_json::from_str(&text).map_err(|error| io(error.to_string()))?;
                     // the name that commands are given is the context's own
@@ -282,6 +294,8 @@ impl Connect for Way {
             environment: self.inner.environment.clone(),
             folder: (!root.as_os_str().is_empty()).then(|| PathBuf::from(root)),
             env: context.env.clone(),
+            talosconfig: context.talosconfig.clone(),
+            elsewhere: elsewhere.clone(),
             kubeconfig: private,
             scrubber: self.inner.scrubber.clone(),
         });
@@ -444,4 +458,22 @@ fn source_error(path: &str, error: &bundle::BundleError) -> SourceError {
         }
         error => SourceError::Unreadable(path.into(), error.to_string()),
     }
+}
+
+/// What a context is that has no cluster.
+fn elsewhere(context: &bundle::Context) -> Option<Elsewhere> {
+    let part = |name: &str| context.target.get(name).cloned();
+    part("project").map(Elsewhere::Project).or_else(|| part("remote").map(Elsewhere::Repository))
+}
+
+fn without_cluster(context: &str, place: &Elsewhere) -> EffectError {
+    let what = match place {
+        Elsewhere::Project(project) => format!("the GCP project {project}"),
+        Elsewhere::Repository(remote) => format!("the Git repository {remote}"),
+    };
+    EffectError::new(
+        Sort::Refused,
+        format!("context {context} is {what} and has no cluster, so that k8s and kubectl are refused there"),
+    )
+    .help("a context of its own for the cluster: [contexts.NAME] kube-context = \"…\"")
 }
