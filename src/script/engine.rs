@@ -102,7 +102,7 @@ fn reading(mut engine: Engine) -> Engine {
 
 /// Words that the engine reserves for itself and playbooks need as names: Argo CD's `status.sync`, `.default(…)`.
 fn word(token: Token) -> Token {
-    const FREED: [&str; 28] = [
+    const FREED: [&str; 27] = [
         "async",
         "await",
         "case",
@@ -130,9 +130,10 @@ fn word(token: Token) -> Token {
         "void",
         "with",
         "yield",
-        "until",
     ];
     match token {
+        // `.until("phase")` is said of a hold; a loop goes on `while`
+        Token::Until => Token::Identifier(Box::new("until".into())),
         Token::Reserved(name) if FREED.contains(&name.as_str()) => Token::Identifier(name),
         // a missing field carries its path through `.` and `[`; `?.` would lose it
         token => observe::token(token),

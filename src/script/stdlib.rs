@@ -5,7 +5,10 @@ const MODULES: &[(&str, &str)] = &[
     ("eso", include_str!("../../stdlib/eso.rhai")),
     ("flux", include_str!("../../stdlib/flux.rhai")),
     ("gateway", include_str!("../../stdlib/gateway.rhai")),
+    ("gcloud", include_str!("../../stdlib/gcloud.rhai")),
+    ("helm", include_str!("../../stdlib/helm.rhai")),
     ("rollout", include_str!("../../stdlib/rollout.rhai")),
+    ("talos", include_str!("../../stdlib/talos.rhai")),
 ];
 
 /// The text of `std/<name>`.
@@ -60,7 +63,9 @@ mod tests {
 
     #[test]
     fn the_playbooks_that_come_with_runbook_declare_without_findings() {
-        for name in ["deploy-app.rhai", "hello.rhai"] {
+        for name in
+            ["deploy-app.rhai", "hello.rhai", "rollout-image.rhai", "suspend-and-patch.rhai", "upgrade-talos-node.rhai"]
+        {
             let sources = playbook(name);
             for context in [None, Some("staging"), Some("main")] {
                 let context = context.map(|name| Target { name: name.into(), tier: name.into(), sandbox: true });

@@ -17,6 +17,7 @@ mod canaries;
 mod failures;
 mod gates;
 mod impact;
+mod isolation;
 mod locks;
 mod natives;
 mod notes;
