@@ -13,7 +13,7 @@ use crate::{
     event::{Applied, Event, Outcome},
     model::{Place, Read, RunId, StepId, Touch, Verb},
     process::{
-        self, Command, Ended, Environment, Finished, Hooks, Started,
+        self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
         rules::{self, Class, Kind},
     },
 };
@@ -45,6 +45,7 @@ impl Call {
         self.allow(native, Mode::Read)?;
         self.may_be_given(native, argv, input)?;
         let class = self.classify(native, argv)?;
+        given(input)?;
         if class.kind != Kind::Read {
             return Err(EffectError::new(Sort::WrongMode, format!("`{}` changes something", argv.join(" ")))
                 .help("run it in a step's change: .change(|| cmd::run([…]))"));
@@ -62,6 +63,7 @@ impl Call {
         self.allow(native, Mode::Change)?;
         self.may_be_given(native, argv, input)?;
         let class = self.classify(native, argv)?;
+        given(input)?;
         let line = argv.join(" ");
         if let Some(trial) = &self.trial {
             if class.kind != Kind::Read {
@@ -235,6 +237,15 @@ pub enum Left {
     Ended,
     /// It still runs, and could not be ended.
     Remains,
+}
+
+/// Refuses a variable that decides what a tool reaches, before anything is started or journaled.
+fn given(input: &CommandInput) -> Result<(), EffectError> {
+    let mut env = Environment::new([], &[], &Reachable::default());
+    for (name, value) in &input.env {
+        env = env.with(name, value).map_err(|why| EffectError::new(Sort::Refused, why))?;
+    }
+    Ok(())
 }
 
 /// Ends the process group of a child that an earlier process started, where it still lives.

@@ -246,12 +246,13 @@ fn asked(card: &GateCard, digest: &Digest, verbs: super::Verbs) -> Vec<Entry> {
 }
 
 fn bound(identity: Option<&Identity>, plan: &Plan, digest: &Digest, staged: &Staged) -> Vec<Entry> {
-    let cluster =
-        identity.map(|id| match id.version.as_str() {
+    let cluster = identity
+        .map(|id| match id.version.as_str() {
             // a project or repository: no cluster
             "" => format!("{}; ", id.uid),
             version => format!("{} {version}, kube-system {}; ", id.server, id.uid),
-        }).unwrap_or_default();
+        })
+        .unwrap_or_default();
     let (steps, phases) = (count(plan.steps().count(), "step"), count(plan.phases.len(), "phase"));
     let mut out = vec![entry(Mark::Detail, "bound", format!("{cluster}plan {}: {steps} in {phases}", digest.short()))];
     out.extend(staging(staged));

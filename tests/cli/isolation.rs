@@ -70,10 +70,15 @@ fn no_argument_shell_plugin_or_variable_of_a_script_leads_to_another_cluster() {
 
 #[test]
 fn no_variable_that_a_script_gives_leads_a_tool_to_another_cluster() {
-    for name in ["KUBECONFIG", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "TALOSCONFIG", "CLOUDSDK_CORE_PROJECT", "KUBERC"] {
-        let world = world(&format!("cmd::run([\"kubectl\", \"delete\", \"ns\", \"x\"], #{{ env: #{{ {name}: \"main\" }} }})"), "");
+    for name in
+        ["KUBECONFIG", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "TALOSCONFIG", "CLOUDSDK_CORE_PROJECT", "KUBERC"]
+    {
+        let world = world(
+            &format!("cmd::run([\"kubectl\", \"delete\", \"ns\", \"x\"], #{{ env: #{{ {name}: \"main\" }} }})"),
+            "",
+        );
         tool(&world, "kubectl", "exit 0");
-        go(&world, "staging").exits(11).says(name);
+        go(&world, "staging").exits(13).says(name);
         assert!(!started(&world, "kubectl"), "{name}");
     }
 }
@@ -82,20 +87,30 @@ fn no_variable_that_a_script_gives_leads_a_tool_to_another_cluster() {
 #[test]
 fn a_tool_gets_the_runs_own_kubeconfig_whatever_the_callers_environment_says() {
     let world = world(r#"cmd::run(["kubectl", "label", "ns", "default", "a=b"])"#, "");
-    tool(&world, "kubectl", "echo \"$KUBECONFIG|$HELM_KUBECONTEXT|$HELM_KUBEAPISERVER|$KUBERC|$*\"; cat \"$KUBECONFIG\"");
+    tool(
+        &world,
+        "kubectl",
+        "echo \"$KUBECONFIG|$HELM_KUBECONTEXT|$HELM_KUBEAPISERVER|$KUBERC|$*\"; cat \"$KUBECONFIG\"",
+    );
     let mut command = world.command("run p.rhai --context staging");
     let path = format!("{}:{}", world.home().join("bin").display(), std::env::var("PATH").unwrap());
     command.env("PATH", path);
-    for (name, value) in
-        [("KUBECONFIG", "/caller"), ("HELM_KUBECONTEXT", "main"), ("HELM_KUBEAPISERVER", "https://main"), ("KUBERC", "on")]
-    {
+    for (name, value) in [
+        ("KUBECONFIG", "/caller"),
+        ("HELM_KUBECONTEXT", "main"),
+        ("HELM_KUBEAPISERVER", "https://main"),
+        ("KUBERC", "on"),
+    ] {
         command.env(name, value);
     }
     world.spawn(command).ends().exits(0);
     let ended = world.journal(&world.only()).of("child.ended");
     let said = ended[0]["stdout"].as_str().unwrap();
     let first = said.lines().next().unwrap();
-    assert!(first.ends_with("|||off|--context staging label ns default a=b") && !first.starts_with("/caller"), "{first}");
+    assert!(
+        first.ends_with("|||off|--context staging label ns default a=b") && !first.starts_with("/caller"),
+        "{first}"
+    );
     assert!(said.contains("current-context") && !said.contains("main"), "{said}");
 }
 
@@ -150,10 +165,13 @@ fn a_context_that_is_a_project_is_held_to_it_and_has_no_cluster() {
     let world = make("step(\"Look\").verify(\"x\", || k8s::exists(\"Namespace/default\")).within(\"0s\");\n");
     let ended = go(&world, "lab");
     ended.says("context lab is the GCP project lab-1 and has no cluster");
-    assert_ne!(ended.code(), Some(0));
+    assert_ne!(ended.code, 0);
     // without a project, gcloud would take the one of the account
     let world = world_without_project();
-    go(&world, "staging").exits(11).says("context staging has no GCP project").says("[contexts.staging.target] project");
+    go(&world, "staging")
+        .exits(11)
+        .says("context staging has no GCP project")
+        .says("[contexts.staging.target] project");
     assert!(!started(&world, "gcloud"));
 }
 

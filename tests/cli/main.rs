@@ -21,6 +21,7 @@ mod isolation;
 mod locks;
 mod natives;
 mod notes;
+mod playbooks;
 mod readme;
 mod resume;
 mod secrets;
