@@ -32,7 +32,7 @@ fn rollout_image_rolls_a_workload_to_the_image_that_it_is_given() {
     let patched = journal
         .of("effected")
         .into_iter()
-        .find(|p| p["seq"] == 1 && p["step"].as_str().unwrap().contains("roll-"))
+        .find(|p| p["seq"] == 1 && p["step"].as_str().unwrap().contains("pause"))
         .unwrap();
     let after = &patched["results"][0]["after"]["spec"]["template"]["spec"]["containers"][0]["image"];
     assert_eq!(after, "registry.k8s.io/pause:3.10");
