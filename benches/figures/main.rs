@@ -4,7 +4,10 @@
 //!     cargo bench                 all rows
 //!     cargo bench -- steps        rows whose name holds a word
 
+#[path = "../../tests/support/apiserver/mod.rs"]
+mod apiserver;
 mod bare;
+mod bulk;
 mod impact;
 mod process;
 mod resume;
@@ -28,13 +31,14 @@ fn main() {
     // `cargo bench` hands `--bench` on, and `cargo test --benches` nothing
     let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let mut table = Table::new(words);
-    let parts: [(&str, fn(&mut Table)); 6] = [
+    let parts: [(&str, fn(&mut Table)); 7] = [
         ("start", start::version),
         ("no-op", start::no_op),
         ("steps", steps::rows),
         ("verify", verify::rows),
         ("resume", resume::rows),
         ("impact", impact::rows),
+        ("bulk", bulk::rows),
     ];
     for (name, part) in parts {
         if table.wants(name) {

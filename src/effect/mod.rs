@@ -12,6 +12,7 @@ mod ledger;
 mod mode;
 mod module;
 mod outlast;
+mod output;
 mod trial;
 mod watching;
 mod web;
@@ -29,6 +30,7 @@ pub use k8s::{Allowed, ChangeOptions, DrainOptions, DryRun, ExecInput, LogsOf, R
 pub use ledger::{Ledger, Standing};
 pub use mode::Mode;
 pub use module::{Function, Module};
+pub use output::{OUTPUT, kept, too_large};
 pub use trial::Trial;
 pub use watching::Watching;
 pub use web::HttpReply;

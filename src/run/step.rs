@@ -4,13 +4,10 @@ use serde_json::Value;
 
 use super::{Stop, executor::Run};
 use crate::{
-    effect::{Call, Ledger, Mode, Sort, Trouble},
+    effect::{Call, Ledger, Mode, Sort, Trouble, kept},
     event::{Event, Failure, FailureKind, Said, StepStatus, VerifyResult},
     model::{Body, Decision, Doing, ExitCode, Step, StepId, Verdict},
 };
-
-/// What a step's change may return at most, as JSON.
-const OUTPUT: usize = 64 * 1024;
 
 /// What was asked for by hand is done.
 struct Done {
@@ -165,13 +162,7 @@ impl Run {
         if let Some(left) = ledger.left_over() {
             return Err(self.failing(step, FailureKind::Unknown, left));
         }
-        let bytes = output.to_string().len();
-        if bytes > OUTPUT {
-            let message =
-                format!("what step \"{}\" returned is {bytes} bytes long; .output holds {OUTPUT} at most", step.title);
-            return Err(self.failing(step, FailureKind::Change, message));
-        }
-        Ok(output)
+        Ok(kept(output))
     }
 
     fn failing(&self, step: &Step, kind: FailureKind, message: String) -> Stop {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::{GREET, PLAN, World};
+use crate::program::{GREET, PLAN, World, config_map};
 
 const NEVER: &str = "step(\"Greet\").change(|| k8s::apply(\"cm.yaml\"))\n    .verify(\"it says goodbye\", || k8s::get(\"ConfigMap/default/hello\").data.greeting == \"goodbye\").within(\"300ms\");\n";
 
@@ -115,4 +115,22 @@ fn an_outcome_that_is_not_there_ends_with_10() {
     world.file("p.rhai", plan + GREET);
     world.go().exits(10).says("the namespace is there").says("Namespace/elsewhere");
     assert_eq!(world.records("md").len(), 1);
+}
+
+/// More objects than an output may name, and a step that reads what is not kept of them.
+#[test]
+fn a_change_that_returns_much_is_made_and_only_reading_its_output_fails() {
+    let many: String = (0..400).map(|n| format!("---\n{}", config_map(&format!("object-{n}"), "hello"))).collect();
+    let step = |verify: &str| {
+        format!(
+            "step(\"Greet all\").change(|| k8s::apply(\"many.yaml\"))\n    .verify(\"all are there\", || {verify}).within(\"5s\");\n"
+        )
+    };
+    let world = World::with(&step("k8s::list(\"ConfigMap\", \"default\").len() >= 400"));
+    world.file("many.yaml", &many);
+    world.go().exits(0);
+    let world = World::with(&step("output().len() == 400"));
+    world.file("many.yaml", &many);
+    world.go().says("this step's output was").says("no more than 65536 are kept").says("let the change return what is needed");
+    assert!(world.object("staging", "/api/v1/namespaces/default/configmaps/object-399").is_some());
 }

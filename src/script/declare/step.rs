@@ -8,6 +8,7 @@ use super::{
     scene::{Out, Scene, Text},
 };
 use crate::{
+    effect::{OUTPUT, too_large},
     model::{Body, Check, Digest, Doing, Hold, Span, Step, StepId, Verify, WayBack},
     redact::was_secret,
     script::{ErrorKind, ScriptError, call, engine::here, observe},
@@ -280,13 +281,16 @@ fn last_verify(scene: &Scene, step: &StepHandle, name: &str, set: impl FnOnce(&m
     }
 }
 
-/// What to write where an output held a secret.
-const WITHOUT: &str =
-    "let the change return what is needed of it, without the secret: `.change(|| cmd::run([…]).status)`";
-
-/// Whether an output is all there: the journal keeps no secrets, in the first process as after a resume.
-fn kept(output: &Value, what: &str) -> Result<(), String> {
-    if was_secret(output) { Err(format!("{what} held a secret, which is not kept")) } else { Ok(()) }
+/// Why an output is not there, with what to write: the journal keeps no secrets and nothing large, in the first process as
+/// after a resume.
+fn refused(output: &Value, what: &str) -> Option<(String, String)> {
+    if was_secret(output) {
+        let help = "let the change return what is needed of it, without the secret: `.change(|| cmd::run([…]).status)`";
+        return Some((format!("{what} held a secret, which is not kept"), help.into()));
+    }
+    let bytes = too_large(output)?;
+    let help = "let the change return what is needed of it: `.change(|| k8s::apply(\"manifests\").len())`";
+    Some((format!("{what} was {bytes} bytes long, and no more than {OUTPUT} are kept"), help.into()))
 }
 
 /// An earlier step's result, when a later closure asks for it.
@@ -302,9 +306,10 @@ fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynami
     };
     match call.outputs.as_ref().and_then(|outputs| outputs(&step.id)) {
         Some(value) => {
-            kept(&value, &format!("the output of step {}", step.id))
-                .map_err(|why| error(ErrorKind::Native, why).help(WITHOUT).raise())?;
-            Ok(observe::to_dynamic(value, "output"))
+            match refused(&value, &format!("the output of step {}", step.id)) {
+                Some((why, help)) => Err(error(ErrorKind::Native, why).help(help).raise()),
+                None => Ok(observe::to_dynamic(value, "output")),
+            }
         }
         None => Err(error(ErrorKind::Native, format!("step {} has no output: it has not run", step.id)).raise()),
     }
@@ -320,8 +325,10 @@ fn output(context: NativeCallContext) -> Result<Dynamic, Box<EvalAltResult>> {
     };
     match &call.output {
         Some(value) => {
-            kept(value, "this step's output").map_err(|why| error(ErrorKind::Native, &why).help(WITHOUT).raise())?;
-            Ok(observe::to_dynamic(value.clone(), "output()"))
+            match refused(value, "this step's output") {
+                Some((why, help)) => Err(error(ErrorKind::Native, &why).help(help).raise()),
+                None => Ok(observe::to_dynamic(value.clone(), "output()")),
+            }
         }
         // a verify is looked at before the change as well: not yet, and no mistake
         None => Err(error(ErrorKind::Native, "there is no output yet: this step's change has not run").raise()),
