@@ -79,7 +79,9 @@ fn applied(table: &mut Table, cluster: &Cluster, sort: &Sort) {
             ),
         );
     }
-    if sort.kind == "ConfigMap" && let Some(took) = by_kubectl(cluster, sort) {
+    if sort.kind == "ConfigMap"
+        && let Some(took) = by_kubectl(cluster, sort)
+    {
         let how = "`kubectl apply --server-side` of the same file in a new namespace, for comparison";
         table.row(format!("{}, new, kubectl", sort.name), Figure::Time(took), None, None, how);
     }
@@ -152,7 +154,13 @@ fn by_kubectl(cluster: &Cluster, sort: &Sort) -> Option<Duration> {
     let namespace = cluster.namespace("kubectl");
     fs::write(&file, manifest(sort, &namespace, "1")).expect("there is room");
     let mut command = Command::new(kubectl);
-    command.arg("--kubeconfig").arg(cluster.kubeconfig()).args(["--context", "staging", "apply", "--server-side", "-f"]);
+    command.arg("--kubeconfig").arg(cluster.kubeconfig()).args([
+        "--context",
+        "staging",
+        "apply",
+        "--server-side",
+        "-f",
+    ]);
     command.arg(&file).env("HOME", folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
     Some(process::wall(&mut command))
 }

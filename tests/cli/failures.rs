@@ -131,6 +131,10 @@ fn a_change_that_returns_much_is_made_and_only_reading_its_output_fails() {
     world.go().exits(0);
     let world = World::with(&step("output().len() == 400"));
     world.file("many.yaml", &many);
-    world.go().says("this step's output was").says("no more than 65536 are kept").says("let the change return what is needed");
+    world
+        .go()
+        .says("this step's output was")
+        .says("no more than 65536 are kept")
+        .says("let the change return what is needed");
     assert!(world.object("staging", "/api/v1/namespaces/default/configmaps/object-399").is_some());
 }

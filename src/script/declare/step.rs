@@ -305,12 +305,10 @@ fn output_of(context: NativeCallContext, step: &mut StepHandle) -> Result<Dynami
         .raise());
     };
     match call.outputs.as_ref().and_then(|outputs| outputs(&step.id)) {
-        Some(value) => {
-            match refused(&value, &format!("the output of step {}", step.id)) {
-                Some((why, help)) => Err(error(ErrorKind::Native, why).help(help).raise()),
-                None => Ok(observe::to_dynamic(value, "output")),
-            }
-        }
+        Some(value) => match refused(&value, &format!("the output of step {}", step.id)) {
+            Some((why, help)) => Err(error(ErrorKind::Native, why).help(help).raise()),
+            None => Ok(observe::to_dynamic(value, "output")),
+        },
         None => Err(error(ErrorKind::Native, format!("step {} has no output: it has not run", step.id)).raise()),
     }
 }
@@ -324,12 +322,10 @@ fn output(context: NativeCallContext) -> Result<Dynamic, Box<EvalAltResult>> {
             .raise());
     };
     match &call.output {
-        Some(value) => {
-            match refused(value, "this step's output") {
-                Some((why, help)) => Err(error(ErrorKind::Native, &why).help(help).raise()),
-                None => Ok(observe::to_dynamic(value.clone(), "output()")),
-            }
-        }
+        Some(value) => match refused(value, "this step's output") {
+            Some((why, help)) => Err(error(ErrorKind::Native, &why).help(help).raise()),
+            None => Ok(observe::to_dynamic(value.clone(), "output()")),
+        },
         // a verify is looked at before the change as well: not yet, and no mistake
         None => Err(error(ErrorKind::Native, "there is no output yet: this step's change has not run").raise()),
     }
