@@ -151,7 +151,14 @@ impl Runbook {
     /// No such run, or its folder cannot be written.
     pub fn note(&self, run: &str, text: &str) -> Result<RunId, Error> {
         let (run, state) = self.state_of(run)?;
-        self.say(&run, Said::Note { text: text.into(), step: state.current })
+        let closed = state.is_closed();
+        self.say(&run, Said::Note { text: text.into(), step: state.current })?;
+        // no process comes for what is said to a run that is closed
+        if closed && let Ok(opened) = self.inner.store.open(&run) {
+            let absorbed = Recorder::new(opened.log, opened.state, vec![], Box::new(|_| {})).absorb();
+            absorbed.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        }
+        Ok(run)
     }
 
     /// Gives a run up: it keeps its place no more, and what it changed stays. Gives what is left behind: the steps that

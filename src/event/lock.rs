@@ -173,6 +173,14 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// What the run reads whose place was taken by force.
+    pub fn forced(by: &Holder) -> Self {
+        let words = by.broke.as_ref().map(|words| format!(": \"{words}\"")).unwrap_or_default();
+        Self::Lost { message: format!("run {} ({}) took its place by force{words}", by.run, by.place()) }
+    }
+}
+
 /// A place that is held for as long as this lives. Dropping it does not give it up: a run that waits keeps its place.
 pub trait Held: Send {
     /// Whether it is still held; asked before each change.

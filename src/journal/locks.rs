@@ -266,6 +266,7 @@ impl Held for FileHeld {
     fn check(&self) -> Result<(), LockError> {
         match FileLock::placed(&self.path)?.map(|placed| placed.holder) {
             Some(holder) if holder.run == self.holder.run => self.make_durable(),
+            Some(holder) if holder.broke.is_some() => Err(LockError::forced(&holder)),
             Some(holder) => {
                 let bearing = self.lock.bearing(&holder.run).unwrap_or_default();
                 Err(LockError::Held { holder: Box::new(holder), bearing })

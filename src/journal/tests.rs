@@ -716,6 +716,24 @@ fn a_place_is_held_by_a_run_until_it_is_closed_released_or_gone() {
 }
 
 #[test]
+fn a_place_that_is_taken_by_force_says_so_to_the_run_that_had_it_and_to_those_that_had_a_part() {
+    let fixture = Fixture::with(&[]);
+    let lock = FileLock::new(fixture.dir.path());
+    let held = lock.take("uid/dns", &holder(run().as_str())).unwrap();
+    fs::create_dir_all(fixture.dir.path().join("runs/other")).unwrap();
+    assert!(matches!(lock.take("uid", &holder("other")), Err(LockError::Held { holder, .. }) if holder.run == run()));
+    let by = Holder { broke: Some("it burns".into()), ..holder("other") };
+    let (by_force, broken) = lock.seize("uid", &by).unwrap();
+    assert_eq!(broken, [holder(run().as_str())]);
+    let why = held.check().unwrap_err().to_string();
+    assert_eq!(why, "run other (here, pid 1) took its place by force: \"it burns\"");
+    assert!(lock.take("uid/dns", &holder(run().as_str())).is_err());
+    by_force.check().unwrap();
+    by_force.release().unwrap();
+    lock.take("uid/dns", &holder(run().as_str())).unwrap().check().unwrap();
+}
+
+#[test]
 fn a_closed_run_holds_nothing_and_a_damaged_one_keeps_its_place() {
     let fixture = Fixture::with(&[]);
     let lock = FileLock::new(fixture.dir.path());

@@ -38,6 +38,10 @@ impl Run {
     }
 
     fn closes(&self) -> Ended {
+        // what was said beside its last step belongs into it
+        if let Err(error) = self.recorder().absorb() {
+            return self.lost(&error);
+        }
         let exceptions = self.with_state(|state| state.exceptions.clone());
         let event = Event::Closed { how: Closed::Done, reason: None, exit: ExitCode::Done, exceptions };
         let words = self.plan.outcome.clone().map_or_else(|| "done".to_string(), |outcome| format!("done: {outcome}"));

@@ -63,7 +63,8 @@ impl Run {
             facts.push(Fact::Shown { text: show.text.clone(), value });
         }
         facts.extend(self.with_state(|state| {
-            state.notes.iter().map(|(_, _, text)| Fact::Known { text: format!("note: {text}") }).collect::<Vec<_>>()
+            let notes = state.notes.iter().map(|(_, _, text)| Fact::Known { text: format!("note: {text}") });
+            Self::broken_facts(&state.broken, false).into_iter().chain(notes).collect::<Vec<_>>()
         }));
         let class = gate.class.unwrap_or_default().max(self.lowest);
         let rejected =

@@ -118,7 +118,7 @@ impl Journal {
             }
             let map = api.get(Kind::ConfigMap, &name(&self.holder.run))?.ok_or_else(|| self.gone())?;
             if let Some(by) = read::<Holder>(&map, BROKEN) {
-                return Err(taken_by(&by));
+                return Err(LockError::forced(&by));
             }
             if read::<Holder>(&map, HOLDER).as_ref() != Some(&self.holder) {
                 goes_on(self.store.as_ref(), &self.holder.run, &map)?;
@@ -167,10 +167,4 @@ fn goes_on(store: &dyn Store, run: &RunId, map: &Value) -> Result<(), LockError>
 fn copy_of(by: &Holder) -> String {
     let folder = by.folder.as_ref().map(|folder| format!(" in {}", folder.path)).unwrap_or_default();
     format!("the one on {}{folder}", if by.host.is_empty() { "another machine" } else { &by.host })
-}
-
-/// What the run reads whose place was taken by force.
-pub(super) fn taken_by(by: &Holder) -> LockError {
-    let words = by.broke.as_ref().map(|words| format!(": \"{words}\"")).unwrap_or_default();
-    LockError::Lost { message: format!("run {} ({}) took its place by force{words}", by.run, by.place()) }
 }

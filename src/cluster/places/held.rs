@@ -14,7 +14,7 @@ use super::{
     super::{Cluster, Inner, Patience},
     ClusterLock, Timing,
     api::{self, Api, Kind, NAMESPACE, Written},
-    head::{self, Journal},
+    head::Journal,
     lease::{self, Lease},
 };
 use crate::{
@@ -170,7 +170,7 @@ impl Kept {
         let state = self.state();
         let lease = || format!("Lease/{NAMESPACE}/{}", text(&state.lease, "metadata.name").unwrap_or_default());
         match &state.lost {
-            Some(Loss::Taken(holder, _)) if holder.broke.is_some() => return Err(head::taken_by(holder)),
+            Some(Loss::Taken(holder, _)) if holder.broke.is_some() => return Err(LockError::forced(holder)),
             Some(Loss::Taken(holder, bearing)) => {
                 return Err(LockError::Held { holder: holder.clone(), bearing: bearing.clone() });
             }
