@@ -275,9 +275,12 @@ impl Run {
         if !matches!(look.verdict, Verdict::NotYet | Verdict::DoesNotHold) || look.polled || look.hard {
             return Ok(look);
         }
-        let again = self.look_hinting(asked.body, asked.step)?;
-        // what has come true by now was not in time
-        Ok(if again.verdict == look.verdict { again } else { look })
+        match self.look_hinting(asked.body, asked.step) {
+            Ok(again) if again.verdict == look.verdict => Ok(again),
+            Err(Stop::Cancelled) => Err(Stop::Cancelled),
+            // what has come true by now was not in time
+            _ => Ok(look),
+        }
     }
 
     /// Watches that it stays true; the look that saw it turn, where it did.
