@@ -180,6 +180,53 @@ impl Way {
         let lock = ClusterLock::new(reach.clone(), self.inner.lock.clone(), self.inner.store.clone(), seat);
         Ok(Some((Arc::new(lock), Arc::new(ClusterEvidence::new(reach)))))
     }
+
+    /// The kubeconfig that commands of a run get, written at the first one: exactly one context.
+    fn private_kubeconfig(
+        &self,
+        reached: Option<&Reached>,
+        target: &Target,
+        elsewhere: Option<Elsewhere>,
+        source: crate::cluster::KubeconfigSource,
+        kube_context: String,
+    ) -> Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> {
+        let io = |message: String| EffectError::new(Sort::Hard, message);
+        if let Some(Reached::Served(_, file)) = reached {
+            let file = file.clone();
+            Box::new(move || {
+                let config = std::fs::read(&file).map_err(|error| error.to_string());
+                let config = config.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()));
+                let config: Value = config.map_err(|why| io(format!("the served sandbox's kubeconfig: {why}")))?;
+                PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
+            })
+        } else if let Some(Reached::Here(sandbox)) = reached.cloned() {
+            let (runtime, name, server) = (self.inner.clone(), target.name.clone(), Mutex::new(None));
+            Box::new(move || {
+                let handle = runtime.runtime().map_err(io)?;
+                let served = handle
+                    .block_on(sandbox.serve())
+                    .map_err(|error| io(format!("the sandbox cannot be served to commands: {error}")))?;
+                runtime.scrubber.learn(&Secret::new(served.token()));
+                let config = super::sandbox::kubeconfig(&name, &served.url());
+                // served for as long as the door is there
+                *server.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
+                PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
+            })
+        } else {
+            let name = target.name.clone();
+            Box::new(move || {
+                if let Some(place) = &elsewhere {
+                    return Err(without_cluster(&name, place));
+                }
+                let text = source.only(&kube_context)?;
+                let mut config: Value = serde_json::from_str(&text).map_err(|error| io(error.to_string()))?;
+                // the name that commands are given is the context's own
+                config["contexts"][0]["name"] = json!(name);
+                config["current-context"] = json!(name);
+                PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
+            })
+        }
+    }
 }
 
 impl Connect for Way {
@@ -219,7 +266,7 @@ impl Connect for Way {
             }
             None
         };
-        if sandbox.is_none() {
+        if sandbox.is_none() && elsewhere.is_none() {
             // whatever prints it, it is not written
             let text = source.only(&kube_context).map_err(|error| unusable(&target, &error))?;
             learn_credentials(&inner.scrubber, &serde_json::from_str(&text).unwrap_or_default());
@@ -245,43 +292,7 @@ impl Connect for Way {
             }
         });
         let runtime = inner.clone();
-        let private: Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> =
-            if let Some(Reached::Served(_, file)) = &sandbox {
-                let file = file.clone();
-                Box::new(move || {
-                    let config = std::fs::read(&file).map_err(|error| error.to_string());
-                    let config =
-                        config.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()));
-                    let config: Value = config.map_err(|why| io(format!("the served sandbox's kubeconfig: {why}")))?;
-                    PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
-                })
-            } else if let Some(Reached::Here(sandbox)) = sandbox.clone() {
-                let (runtime, name, server) = (inner.clone(), target.name.clone(), Mutex::new(None));
-                Box::new(move || {
-                    let handle = runtime.runtime().map_err(io)?;
-                    let served = handle
-                        .block_on(sandbox.serve())
-                        .map_err(|error| io(format!("the sandbox cannot be served to commands: {error}")))?;
-                    runtime.scrubber.learn(&Secret::new(served.token()));
-                    let config = super::sandbox::kubeconfig(&name, &served.url());
-                    // served for as long as the door is there
-                    *server.lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
-                    PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
-                })
-            } else {
-                let (name, place) = (target.name.clone(), elsewhere.clone());
-                Box::new(move || {
-                    if let Some(place) = &place {
-                        return Err(without_cluster(&name, place));
-                    }
-                    let text = source.only(&kube_context)?;
-                    let mut config: Value = serde_json::from_str(&text).map_err(|error| io(error.to_string()))?;
-                    // the name that commands are given is the context's own
-                    config["contexts"][0]["name"] = json!(name);
-                    config["current-context"] = json!(name);
-                    PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
-                })
-            };
+        let private = self.private_kubeconfig(sandbox.as_ref(), &target, elsewhere.clone(), source, kube_context);
         let root = self.bundle.root();
         let door = Door::new(DoorParts {
             target: target.clone(),
