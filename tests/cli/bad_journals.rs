@@ -51,6 +51,27 @@ fn a_flipped_byte_in_the_middle_is_refused_and_named() {
 }
 
 #[test]
+fn a_flipped_byte_in_any_line_is_named_by_every_command_that_reads_it() {
+    let (world, run, journal) = waiting();
+    let (path, lines) = (journal.path().to_owned(), journal.lines.clone());
+    for n in 0..lines.len() - 1 {
+        let mut damaged = lines.clone();
+        let middle = damaged[n].len() / 2;
+        let middle = (middle..).find(|at| damaged[n].as_bytes()[*at].is_ascii_alphanumeric()).unwrap();
+        let other = if &damaged[n][middle..=middle] == "1" { "2" } else { "1" };
+        damaged[n].replace_range(middle..=middle, other);
+        std::fs::write(&path, damaged.join("\n") + "\n").unwrap();
+        for command in [format!("show {run}"), format!("resume {run}")] {
+            world.run(&command).exits(1).says(&format!("journal.jsonl:{}: it does not prove itself", n + 1));
+        }
+        world.run("runs").exits(0).prints(&format!("journal.jsonl:{}", n + 1));
+    }
+    assert!(world.object("staging", SECOND).is_none());
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    world.run(&format!("resume {run}")).exits(0);
+}
+
+#[test]
 fn a_flipped_byte_in_the_last_line_is_seen() {
     let (world, run, mut journal) = waiting();
     let last = journal.lines.len();

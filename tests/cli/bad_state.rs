@@ -1,6 +1,9 @@
 //! A state folder that cannot be written: said with the folder and what to do, before anything changes.
 
-use crate::program::{GREET, TWO, World};
+use crate::{
+    badserver::BadServer,
+    program::{GREET, TWO, World},
+};
 
 #[test]
 fn a_state_folder_that_cannot_be_made_is_named() {
@@ -63,6 +66,51 @@ fn a_journal_on_a_full_disk_stops_the_run_before_its_next_effect() {
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, kept).unwrap();
     world.run(&format!("resume {run}")).exits(0);
+}
+
+#[test]
+fn files_that_may_not_grow_stop_the_run_before_its_next_effect_and_it_goes_on_once_they_may() {
+    let counted = |server: &BadServer| server.asked().iter().filter(|asked| asked.starts_with("PATCH")).count();
+    let (mut stopped, mut effects) = (0, vec![]);
+    // in blocks of 512 bytes: from a journal that may have no line to one that has them all
+    for blocks in (1..60).step_by(6) {
+        let (world, server) = (World::with(TWO), BadServer::start());
+        server.is_staging_of(&world);
+        // the limit is the system's own: a write beyond it gets "file too large"
+        let command = |line: &str| {
+            let limited = world.command(line);
+            let mut shell = std::process::Command::new("sh");
+            let script = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
+            shell.args(["-c", &script]).arg(limited.get_program()).args(limited.get_args());
+            shell.current_dir(world.path("")).env_clear().envs(world.environment()).stdin(std::process::Stdio::null());
+            world.spawn(shell)
+        };
+        let ended = command("run p.rhai --context staging").ends();
+        let sent = counted(&server);
+        let Some(run) = world.runs().first().cloned() else {
+            ended.exits(1).says("File too large").says("RUNBOOK_STATE_DIR");
+            assert_eq!(sent, 0, "blocks {blocks}");
+            continue;
+        };
+        if ended.code != 20 {
+            stopped += 1;
+            ended.exits(1).says("File too large").says("make room");
+        }
+        effects.push(sent);
+        let begun = world.journal_of_whole_lines(&run);
+        assert!(begun.matches("\"k\":\"effect\"").count() >= sent, "an effect that no line tells of: blocks {blocks}");
+        if begun.is_empty() {
+            world.run(&format!("abandon {run} --reason full")).exits(0);
+            world.go().exits(20);
+        } else if ended.code != 20 {
+            world.run(&format!("resume {run}")).exits(20);
+        }
+        let run = world.runs().first().cloned().unwrap();
+        world.run(&format!("approve {run}")).exits(0);
+        world.run(&format!("resume {run}")).exits(0);
+        assert!(server.object("/api/v1/namespaces/default/configmaps/second").is_some());
+    }
+    assert!(stopped > 2 && effects.contains(&0) && effects.contains(&1), "{stopped}, {effects:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{apiserver::eventually, kill::Kill, play::Play, program::Journal, story::Desk};
 
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 /// A desk whose playbook runs `linger`, and what it does once it has said which process it is.
 fn desk(goes_on: &str) -> Desk {
@@ -128,8 +128,8 @@ fn a_process_that_only_has_the_number_of_a_command_is_left_alone() {
 
 /// A line's members in their order.
 fn reordered(line: &serde_json::Value) -> String {
-    let [v, n, t, k, p, h] = ["v", "n", "t", "k", "p", "h"].map(|key| format!("\"{key}\":{}", line[key]));
-    format!("{{{v},{n},{t},{k},{p},{h}}}")
+    let members = ["v", "n", "t", "k", "p", "h"].map(|key| format!("\"{key}\":{}", line[key]));
+    format!("{{{}}}", members.join(","))
 }
 
 #[test]

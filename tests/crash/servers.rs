@@ -83,7 +83,7 @@ fn answers_that_are_cut_late_doubled_or_lost_come_to_the_same_end() {
             }
             (_, life) => panic!("{life:?}: {case}: {ended:?}"),
         };
-        matrix.comes_to_the_end(
+        matrix.goes_on(
             &desk,
             &left[..left.len() * usize::from(ended.exit != ExitCode::PreflightFailed)],
             &case,
@@ -120,7 +120,7 @@ fn a_process_that_is_killed_while_its_request_is_on_its_way_comes_to_the_same_en
         matrix.counts.kills.fetch_add(1, Ordering::SeqCst);
         let left = desk.lines();
         assert!(!desk.state().is_closed());
-        matrix.comes_to_the_end(&desk, &left, &format!("{method} {n}, before it is done: {first}"));
+        matrix.goes_on(&desk, &left, &format!("{method} {n}, before it is done: {first}"));
     });
     matrix.counts.say("killed while a request is on its way");
 }
@@ -140,7 +140,7 @@ fn an_api_server_that_is_killed_in_the_middle_of_a_step_and_comes_back_is_waited
             let run = scope.spawn(|| desk.start_here(Arc::new(OsDisk)));
             let sent = || desk.lines().iter().filter(|line| line.kind == "effect").count() >= after;
             let begun = || desk.folder().join("state/runs").is_dir() && sent();
-            apiserver::eventually(Duration::from_secs(60), || begun().then_some(())).unwrap();
+            apiserver::eventually(Duration::from_mins(1), || begun().then_some(())).unwrap();
             server.stop_api();
             std::thread::sleep(back);
             server.start_api();
@@ -149,7 +149,7 @@ fn an_api_server_that_is_killed_in_the_middle_of_a_step_and_comes_back_is_waited
         let left = desk.lines();
         println!("killed after {after} effects: exit {}, {}", ended.exit.code(), ended.message);
         assert!([ExitCode::Done, ExitCode::Unknown].contains(&ended.exit), "{ended:?}");
-        matrix.comes_to_the_end(&desk, &left, "the API server was killed");
+        matrix.goes_on(&desk, &left, "the API server was killed");
     }
     matrix.counts.say("an API server that is killed and comes back");
 }

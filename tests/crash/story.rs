@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write as _,
     path::Path,
     process::{Child as Process, ExitStatus},
     sync::{
@@ -127,6 +128,13 @@ impl Desk {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Does what a run would have done.
+    pub fn add_by_hand(&self, word: &str) {
+        let name = if self.play.path.is_some() { "added" } else { "tally" };
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join(name));
+        writeln!(file.unwrap(), "{word}").unwrap();
     }
 
     /// What was done that may not be done twice: a word each.

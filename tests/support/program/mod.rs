@@ -185,6 +185,13 @@ impl World {
         Journal::read(&self.state().join("runs").join(run).join("journal.jsonl"))
     }
 
+    /// The lines of a run's journal that have an end, whatever stands behind them.
+    pub fn journal_of_whole_lines(&self, run: &str) -> String {
+        let path = self.state().join("runs").join(run).join("journal.jsonl");
+        let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        text.rfind('\n').map_or_else(String::new, |end| text[..=end].to_owned())
+    }
+
     /// The incident records of this kind (`md`, `json`), as texts.
     pub fn records(&self, kind: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.state().join("incidents")) else { return vec![] };
