@@ -123,7 +123,8 @@ impl Playbook {
 
     /// A finding with the lines of the script that it is about, for people.
     pub fn explain(&self, finding: &Finding, color: bool) -> String {
-        script::excerpt::render(finding, &super::connect::Frozen(self.bundle.clone()), color, 100)
+        let text = script::excerpt::render(finding, &super::connect::Frozen(self.bundle.clone()), color, 100);
+        self.inner.scrubber.scrub(&text).into_owned()
     }
 
     /// A run of it on a context, not started yet.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A value of each origin. None is an ordinary word, and most of them look different when they are encoded.
-const CANARIES: [(&str, &str); 8] = [
+const CANARIES: [(&str, &str); 9] = [
     ("environment", "k3y/of the \"environment\" é+91"),
     ("file", "c4nary-of/a file?&=92"),
     ("command", "c4nary of a \\command\\ 93"),
@@ -25,6 +25,7 @@ const CANARIES: [(&str, &str); 8] = [
     ("there", "c4nary/of what was there + 96"),
     ("token", "c4nary-of-the-kubeconfig.97"),
     ("url", "c4nary-of-a-url-98!"),
+    ("patch", "c4nary of+a patch/99"),
 ];
 
 fn canary(origin: &str) -> &'static str {
@@ -150,6 +151,9 @@ step("Apply a Secret of the script").undo("delete it")
 step("Read one that was there").irreversible("it is only read")
     .change(|| { let found = k8s::get("Secret/default/there"); found.data.value })
     .verify("it is seen", || k8s::get("Secret/default/there").data.value != "");
+step("Patch one that was there").irreversible("its values were not kept")
+    .change(|| k8s::patch("Secret/default/there", #{ stringData: #{ more: file + "-and more", less: "c4nary of+a patch/99" } }))
+    .verify("it is there", || k8s::get("Secret/default/there").data.more != "");
 step("Hand them to a command").irreversible("it is only printed")
     .change(|| {
         for one in [environment, file, command] {
@@ -266,7 +270,7 @@ fn canaries_of_every_origin_are_in_no_file_no_output_and_no_record() {
     // what is long stands in a file of its own
     let hidden = |p: &&serde_json::Value| p["stdout"].as_str().is_some_and(|text| text.contains("«secret»"));
     assert!(printed.len() == 7 && printed.iter().filter(hidden).count() == 4, "{printed:?}");
-    assert_eq!(journal.of("step.verified").len(), 4, "{}", stage.said());
+    assert_eq!(journal.of("step.verified").len(), 5, "{}", stage.said());
     for view in ["json", "quiet", "plain"] {
         stage.run(&format!("resume {run} --progress {view}"));
     }

@@ -8,6 +8,7 @@ use crate::{
     child,
     play::Play,
     story::{Desk, each},
+    world,
 };
 
 /// A run that has come to its end, its journal, and copies of it to damage.
@@ -33,6 +34,8 @@ impl Real {
             .unwrap()
             .wait();
         assert_eq!(ended.exit, ExitCode::Done, "{ended:?}");
+        // its state has one owner: once it is had, the one before has written all
+        assert!(!world::of_sandbox(&desk.folder().join("state")).is_empty());
         let bytes = fs::read(journal(&desk)).unwrap();
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
         Self { desk, bytes, ends }

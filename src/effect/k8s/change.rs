@@ -226,6 +226,12 @@ impl Call {
         self.allow(native, Mode::Change)?;
         change.options.check(native)?;
         let parsed = parse(reference)?;
+        self.refuse_stand_in(native, "a value", &change.input)?;
+        if ["secret", "secrets"].contains(&parsed.kind.to_lowercase().as_str()) && change.wanted.is_object() {
+            let mut wanted = change.wanted.clone();
+            wanted["kind"] = "Secret".into();
+            self.learn(&wanted);
+        }
         if let Some(trial) = &self.trial {
             let mut touch = Touch::new(change.verb, reference);
             touch.way_back = change.no_way_back.is_none();
