@@ -3,7 +3,7 @@
 use crate::{
     apiserver,
     kill::Kill,
-    matrix::{Matrix, everywhere},
+    matrix::Matrix,
     play::Play,
     story::each,
 };
@@ -14,10 +14,7 @@ fn objects_of_a_real_api_server_come_to_the_same_end_wherever_the_run_is_killed(
     let server = clusters.staging();
     let matrix = Matrix::new(Some(server), || Play::objects(server));
     let lines = matrix.lines();
-    each(&everywhere(lines, &[Kill::After]), |kill| matrix.kill(*kill));
-    // what stands between two other lines has no effect: a kill before one is a kill after the one before it
-    let telling = matrix.lines_of(&["effect", "effected", "step.verified", "gate.decided", "run.closed"]);
-    each(&telling, |line| matrix.kill(Kill::Before(*line)));
+    matrix.kill_everywhere();
     // and the process that goes on as well: early, in what it repeats, and in what it does
     let twice: Vec<(Kill, Kill)> = (3..=lines)
         .step_by(6)

@@ -17,7 +17,7 @@ use crate::{
     apiserver::Cluster,
     kill::Kill,
     play::Play,
-    story::{Counts, Desk, uncertain},
+    story::{Counts, Desk, each, uncertain},
     world::{self, World},
 };
 
@@ -77,6 +77,20 @@ fn facts(desk: &Desk) -> Facts {
     }
 }
 
+/// The kinds of lines before which something outside of the journal happened, or was told. A kill before any other line is a
+/// kill after the one before it.
+pub const TELLING: [&str; 9] = [
+    "effect",
+    "effected",
+    "child.started",
+    "child.ended",
+    "gate.decided",
+    "step.changed",
+    "step.verified",
+    "outcome.verified",
+    "run.closed",
+];
+
 /// Every place in a journal of so many lines.
 pub fn everywhere(lines: u64, kills: &[fn(u64) -> Kill]) -> Vec<Kill> {
     (1..=lines).flat_map(|n| kills.iter().map(move |kill| kill(n))).collect()
@@ -118,6 +132,13 @@ impl<'a> Matrix<'a> {
 
     pub fn desk(&self) -> Desk {
         Desk::new((self.make)())
+    }
+
+    /// After each line, and before each one before which something happened.
+    pub fn kill_everywhere(&self) {
+        let mut kills = everywhere(self.lines(), &[Kill::After]);
+        kills.extend(self.lines_of(&TELLING).into_iter().map(Kill::Before));
+        each(&kills, |kill| self.kill(*kill));
     }
 
     /// Killed there, it comes to the same end, or to an end that is not known and stays so.

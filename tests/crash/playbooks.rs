@@ -49,7 +49,7 @@ fn deploy_app_killed_before_and_after_each_line_comes_to_the_same_end() {
     let folder = quick_deploy_app();
     let playbook = folder.path().join("deploy-app.rhai");
     let matrix = Matrix::new(None, || Play::of(&playbook));
-    each(&everywhere(matrix.lines(), &[Kill::Before, Kill::After]), |kill| matrix.kill(*kill));
+    matrix.kill_everywhere();
     matrix.counts.say(&format!("deploy-app, {} lines", matrix.lines()));
 }
 
