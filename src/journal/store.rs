@@ -143,9 +143,16 @@ impl Store for FileStore {
         // an id that is taken is an error of kind `AlreadyExists`: the caller draws another
         disk.create_dir(&folder).map_err(failed)?;
         made.insert(0, folder.clone());
-        let lock = Self::lock(run, &folder)?;
-        disk.write(&folder.join(BUNDLE), &self.shared.scrubber.scrub_bytes(bundle)).map_err(failed)?;
-        let file = private().append(true).create_new(true).open(folder.join(JOURNAL)).map_err(failed)?;
+        let begin = || {
+            let lock = Self::lock(run, &folder)?;
+            disk.write(&folder.join(BUNDLE), &self.shared.scrubber.scrub_bytes(bundle)).map_err(failed)?;
+            let file = private().append(true).create_new(true).open(folder.join(JOURNAL)).map_err(failed)?;
+            Ok((lock, file))
+        };
+        let (lock, file) = begin().inspect_err(|_: &StoreError| {
+            // what is no run is not left lying there; where even that fails, nothing lists it
+            let _ = fs::remove_dir_all(&folder);
+        })?;
         Ok(Box::new(FileLog::new(self.shared.clone(), &folder, file, Mark::default(), made, lock)))
     }
 

@@ -1,12 +1,6 @@
 //! The playbook about objects of a real API server, killed at any line of its journal; each run in a fresh namespace.
 
-use crate::{
-    apiserver,
-    kill::Kill,
-    matrix::Matrix,
-    play::Play,
-    story::each,
-};
+use crate::{apiserver, kill::Kill, matrix::Matrix, play::Play, story::each};
 
 #[test]
 fn objects_of_a_real_api_server_come_to_the_same_end_wherever_the_run_is_killed() {

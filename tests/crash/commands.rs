@@ -2,12 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::{
-    kill::Kill,
-    matrix::Matrix,
-    play::Play,
-    story::each,
-};
+use crate::{kill::Kill, matrix::Matrix, play::Play, story::each};
 
 #[test]
 fn a_command_that_may_not_run_twice_runs_at_most_once_wherever_the_run_is_killed() {

@@ -83,11 +83,7 @@ fn answers_that_are_cut_late_doubled_or_lost_come_to_the_same_end() {
             }
             (_, life) => panic!("{life:?}: {case}: {ended:?}"),
         };
-        matrix.goes_on(
-            &desk,
-            &left[..left.len() * usize::from(ended.exit != ExitCode::PreflightFailed)],
-            &case,
-        );
+        matrix.goes_on(&desk, &left[..left.len() * usize::from(ended.exit != ExitCode::PreflightFailed)], &case);
     });
     println!("{requests} requests, {writes} of them writes; what runs came to: {:?}", ends.into_inner().unwrap());
     matrix.counts.say("answers of a real API server that are cut, late, doubled or lost");

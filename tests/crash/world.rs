@@ -28,9 +28,7 @@ pub fn of_sandbox(state: &Path) -> World {
     let mut world = World::new();
     for resource in cluster.resources(&patience).unwrap() {
         // what is said about objects, what a new sandbox brings, and what its controllers draw names for is no run's doing
-        if OTHERS.contains(&resource.kind.as_str())
-            || !resource.verbs.iter().any(|verb| verb == "list")
-        {
+        if OTHERS.contains(&resource.kind.as_str()) || !resource.verbs.iter().any(|verb| verb == "list") {
             continue;
         }
         let kind = format!("{}.{}", resource.plural, resource.group);
