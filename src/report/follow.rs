@@ -116,6 +116,23 @@ impl Follow {
         self.gate.as_ref()
     }
 
+    /// Whether a line is more than what is said on the way into a run that goes on: after it an end is to be told.
+    pub fn owes_an_end(line: &Line) -> bool {
+        !matches!(
+            line.event,
+            Some(
+                Event::Noted { .. }
+                    | Event::Received { .. }
+                    | Event::Discovered { .. }
+                    | Event::ChildEnded { .. }
+                    | Event::LockBroken { .. }
+                    | Event::RouteAccepted { .. }
+                    | Event::PlaybookChanged { .. }
+                    | Event::StepSettled { .. }
+            )
+        )
+    }
+
     /// Takes the next line.
     pub fn take(&mut self, line: &Line) {
         self.last = Some(line.t);

@@ -112,7 +112,7 @@ impl<W: Write + Send> Sink for Plain<W> {
         }
         let entries = entries(&self.follow, line, self.verbs);
         self.follow.take(line);
-        self.owes |= !matches!(line.event, Some(Event::Noted { .. } | Event::Received { .. }));
+        self.owes |= Follow::owes_an_end(line);
         for entry in entries {
             // what belongs to the line before stands below it, still with context and step
             let text = if entry.mark == Mark::Block { format!("  {}", entry.text) } else { entry.text };

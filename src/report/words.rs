@@ -381,6 +381,11 @@ fn remarks(results: &[VerifyResult]) -> String {
             let _ = write!(text, ", {} on the way", count(n as usize, "flap"));
         }
     }
+    // a step is only verified with one that does not hold where that was waived
+    let waived = results.iter().filter(|result| !result.verdict.holds()).count();
+    if waived > 0 {
+        let _ = write!(text, ", {waived} of {} waived", verifies(results.len()));
+    }
     let before = results.iter().filter(|result| result.held_before).count();
     if before > 0 {
         let _ = write!(text, ", {before} of {} held before", verifies(results.len()));

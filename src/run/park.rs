@@ -28,7 +28,11 @@ impl Parking {
     pub fn of(run: &Run, verify: &Verify, step: Option<&StepId>, index: usize) -> Self {
         Self {
             parks: verify.parks || !run.attended && verify.within.duration() > LONG,
-            known: run.with_state(|state| state.parked.get(&(step.cloned(), index)).cloned()),
+            known: run.with_state(|state| {
+                let known = state.parked.get(&(step.cloned(), index));
+                // in another version of the playbook it may be another verify
+                known.filter(|known| known.text == verify.text).cloned()
+            }),
             now: run.now(),
         }
     }

@@ -168,7 +168,8 @@ fn a_waived_verify_lets_the_run_end_done_with_exceptions_and_proves_nothing_to_o
     world
         .run(&format!("resume {run} --waive 'it is blue' --reason 'red will do'"))
         .exits(0)
-        .says("verify \"it is blue\" of step one/greet-again: waived (red will do)");
+        .says("verify \"it is blue\" of step one/greet-again: waived (red will do)")
+        .says(", 1 of 1 verify waived");
     let journal = world.journal(&run);
     assert_eq!(journal.of("effect").len(), 2, "the change was not made again");
     let closed = &journal.of("run.closed")[0];
@@ -258,8 +259,9 @@ fn a_changed_playbook_is_refused_with_its_diff_and_goes_on_once_it_is_accepted()
         .says("ConfigMap/default/second")
         .says(&format!("runbook resume {run} --accept-changes"));
     assert!(world.journal(&run).of("run.resumed").is_empty());
-    world
-        .run(&format!("resume {run} --accept-changes"))
+    let ended = world.run(&format!("resume {run} --accept-changes"));
+    assert_eq!(ended.err.matches("  outcome  ").count(), 2, "how it ended is said once, after it was verified: {ended}");
+    ended
         .exits(0)
         .says("step one/greet-again is changed; its change was made by the version before")
         .says("step one/bow is new")

@@ -96,7 +96,7 @@ impl Screen {
         let entries = entries(&self.follow, line, self.verbs);
         let skipped = self.follow.running.as_ref().and_then(|running| running.skipped.clone());
         self.follow.take(line);
-        self.owes |= !matches!(line.event, Some(Event::Noted { .. } | Event::Received { .. }));
+        self.owes |= Follow::owes_an_end(line);
         self.ended = self.follow.ended.is_some();
         let context = self.follow.context();
         let width = usize::from(self.term.width()).max(2) - 1;
