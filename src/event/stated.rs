@@ -129,9 +129,9 @@ mod tests {
         };
         let started = Event::StepStarted { step: step.clone(), attempt: 1 };
         let mut state = RunState::default();
-        [opened, started, Event::Effect { step, effect: sent() }]
-            .into_iter()
-            .for_each(|event| take(&mut state, event).unwrap());
+        for event in [opened, started, Event::Effect { step, effect: sent() }] {
+            take(&mut state, event).unwrap();
+        }
         state
     }
 

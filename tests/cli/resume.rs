@@ -260,7 +260,11 @@ fn a_changed_playbook_is_refused_with_its_diff_and_goes_on_once_it_is_accepted()
         .says(&format!("runbook resume {run} --accept-changes"));
     assert!(world.journal(&run).of("run.resumed").is_empty());
     let ended = world.run(&format!("resume {run} --accept-changes"));
-    assert_eq!(ended.err.matches("  outcome  ").count(), 2, "how it ended is said once, after it was verified: {ended}");
+    assert_eq!(
+        ended.err.matches("  outcome  ").count(),
+        2,
+        "how it ended is said once, after it was verified: {ended}"
+    );
     ended
         .exits(0)
         .says("step one/greet-again is changed; its change was made by the version before")
