@@ -17,6 +17,7 @@ mod kinds;
 mod load;
 mod meta;
 mod patch;
+mod pods;
 mod protobuf;
 mod read;
 mod remove;

@@ -17,7 +17,7 @@ use super::read::{self, Form};
 use super::request::{Call, Place, Query, Target, target};
 use super::status::ApiError;
 use super::store::Store;
-use super::{Body, Sandbox, discovery, patch, protobuf, remove, watch, write};
+use super::{Body, Sandbox, discovery, patch, pods, protobuf, remove, watch, write};
 
 /// The largest body a server takes, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -112,6 +112,11 @@ pub(crate) fn json(code: u16, value: &Value) -> Response<Body> {
 }
 
 fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
+    match pods::answer(store, call).transpose()? {
+        Some(pods::Answer::Text(text)) => return Ok(respond(200, "text/plain", text)),
+        Some(pods::Answer::Json(code, body)) => return Ok(json(code, &body)),
+        None => {}
+    }
     let registry = store.registry();
     let target = target(&registry, &call.path)?;
     if !matches!(target, Target::Objects(_)) && !matches!(call.method, Method::GET | Method::HEAD) {

@@ -5,7 +5,9 @@ mod api;
 mod controlling;
 mod discovering;
 mod durable;
+mod platform;
 mod watching;
+mod workloads;
 
 use std::time::Duration;
 

@@ -24,6 +24,7 @@ mod notes;
 mod playbooks;
 mod readme;
 mod resume;
+mod sandbox;
 mod secrets;
 mod signals;
 mod staging;

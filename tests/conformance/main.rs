@@ -10,6 +10,7 @@
 mod apiserver;
 mod compare;
 mod kinds;
+mod kubectl;
 mod run;
 mod script;
 mod sides;

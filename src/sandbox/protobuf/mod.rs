@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_pointer_to_zero_is_kept_and_nested_kinds_are_read() {
-        let container = [field(1, b"c"), field(2, b"nginx"), field(6, &[8, 0, 24, 80])].concat();
+        let container = [field(1, b"c"), field(2, b"nginx"), field(6, &[16, 0, 24, 80])].concat();
         let template = field(2, &field(2, &container));
         let spec = [vec![8, 0], field(3, &template)].concat();
         let body = enveloped("apps/v1", "Deployment", &field(2, &spec));
