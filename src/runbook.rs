@@ -10,6 +10,7 @@ mod order;
 mod playbook;
 mod resume;
 mod sandbox;
+mod undo;
 
 use std::{
     fmt,
@@ -24,6 +25,7 @@ pub use handle::{Events, Run};
 pub use order::Order;
 pub use playbook::{Playbook, params_file};
 pub use sandbox::{ContextSandbox, ServedSandbox};
+pub use undo::Undo;
 
 pub use crate::{
     cluster::Followed,
@@ -34,7 +36,7 @@ pub use crate::{
 use builder::Inner;
 
 use crate::{
-    event::{Closed, Event, Life, Line, LockError, Message, Recorder, RunState, Said, StepStatus},
+    event::{Closed, Event, Life, Line, LockError, Message, Recorder, RunState, Said},
     incident,
     model::{ExitCode, RunId, StepId},
 };
@@ -132,7 +134,7 @@ impl Runbook {
     pub fn done(&self, run: &str, step: &str, reason: Option<&str>) -> Result<RunId, Error> {
         let (run, state) = self.state_of(run)?;
         let waiting: Vec<&StepId> =
-            state.steps.iter().filter(|(_, step)| step.status == StepStatus::Manual).map(|(id, _)| id).collect();
+            state.steps.iter().filter(|(_, step)| undo::waits_for_hands(step)).map(|(id, _)| id).collect();
         let Some(id) = waiting.iter().find(|id| id.as_str() == step || id.as_str().ends_with(&format!("/{step}")))
         else {
             let mut error = Error::new(ErrorKind::Usage, format!("run {run} does not wait for a step `{step}`"));

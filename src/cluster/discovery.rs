@@ -294,6 +294,11 @@ impl Inner {
         }
     }
 
+    /// Every kind, in every version.
+    pub(super) async fn all(&self) -> Result<Vec<Arc<Resource>>, ClusterError> {
+        Ok(self.served(false).await?.resources.clone())
+    }
+
     async fn served(&self, refresh: bool) -> Result<Arc<Served>, ClusterError> {
         if let (Some(served), false) = (self.discovery.cached(), refresh) {
             return Ok(served);

@@ -6,6 +6,7 @@
 
 mod ask;
 mod blocking;
+mod contents;
 mod discovery;
 mod error;
 mod exec;

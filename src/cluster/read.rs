@@ -3,7 +3,10 @@ use serde_json::Value;
 use super::{Cluster, ClusterError, Inner, Patience, Resource, error::What, wire::Call};
 use crate::{
     model::ObjectRef,
-    object::path::{at, text},
+    object::{
+        head,
+        path::{at, text},
+    },
 };
 
 /// Objects asked for in one answer; the server hands on the rest in the same state.
@@ -43,6 +46,19 @@ impl Cluster {
     pub fn get(&self, reference: &ObjectRef, patience: &Patience) -> Result<Option<Value>, ClusterError> {
         let (inner, reference) = (self.inner.clone(), reference.clone());
         self.wait(patience, &format!("get {reference}"), async move { inner.get(&reference).await })
+    }
+
+    /// The object that stands where this one would, in the version that this one is written in; none where there is none.
+    ///
+    /// # Errors
+    /// As [`Cluster::resolve_object`], or what the server says.
+    pub fn get_like(&self, object: &Value, patience: &Patience) -> Result<Option<Value>, ClusterError> {
+        let (inner, object) = (self.inner.clone(), object.clone());
+        let reference = head(&object).reference();
+        self.wait(patience, &format!("get {reference}"), async move {
+            let resource = inner.resolve_object(&object).await?;
+            inner.get_of(&resource, &reference).await
+        })
     }
 
     /// The objects of a kind, in one namespace or in all. The kind may carry its group: `Ingress.networking.k8s.io`.
@@ -97,7 +113,11 @@ impl Cluster {
 impl Inner {
     pub(super) async fn get(&self, reference: &ObjectRef) -> Result<Option<Value>, ClusterError> {
         let resource = self.resolve(reference).await?;
-        let what = What::of("get", reference, &resource);
+        self.get_of(&resource, reference).await
+    }
+
+    async fn get_of(&self, resource: &Resource, reference: &ObjectRef) -> Result<Option<Value>, ClusterError> {
+        let what = What::of("get", reference, resource);
         match self.call(Call::get(resource.path(reference.namespace.as_deref(), Some(&reference.name)), what)).await {
             Ok(object) => Ok(Some(object)),
             Err(ClusterError::NotFound { .. } | ClusterError::NamespaceMissing { .. }) => Ok(None),

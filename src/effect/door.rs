@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectError, Elsewhere, Sort, outlast::outlast};
+use super::{EffectError, Elsewhere, Module, Sort, outlast::outlast};
 use crate::{
     bundle::Bundle,
     cluster::{Cluster, Patience},
@@ -63,6 +63,8 @@ pub struct DoorParts {
     pub elsewhere: Option<Elsewhere>,
     /// Writes the private kubeconfig at the first command.
     pub kubeconfig: Lazy<PrivateKubeconfig>,
+    /// Natives of the program that embeds this one.
+    pub modules: Vec<Module>,
     /// Replaces known secrets in all that is written.
     pub scrubber: Scrubber,
 }

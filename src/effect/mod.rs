@@ -6,6 +6,7 @@ mod call;
 mod cmd;
 mod door;
 mod error;
+mod hanging;
 mod held;
 mod k8s;
 mod ledger;
@@ -15,6 +16,7 @@ mod outlast;
 mod output;
 mod trial;
 mod watching;
+mod way_back;
 mod web;
 
 pub use crate::{
@@ -33,4 +35,5 @@ pub use module::{Function, Module};
 pub use output::{OUTPUT, kept, too_large};
 pub use trial::Trial;
 pub use watching::Watching;
+pub use way_back::{BackAgain, WayBack, made};
 pub use web::HttpReply;

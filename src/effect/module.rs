@@ -40,6 +40,7 @@ pub struct Function {
     body: Body,
     idempotent: bool,
     rehearse: Option<Body>,
+    undo: Option<Body>,
 }
 
 impl Module {
@@ -96,6 +97,35 @@ impl Module {
         self
     }
 
+    /// How a change of the function added last is taken back: called with what the change had returned, which is what the
+    /// journal holds of it, also by another process. It may be asked again where the function is idempotent.
+    ///
+    /// ```
+    /// use runbook::effect::Module;
+    /// use serde_json::json;
+    ///
+    /// let billing = Module::new("billing")
+    ///     .change("charge", |args, _| Ok(json!({ "charge": "ch_1", "cents": args[0] })))
+    ///     .undo(|output, _| { assert_eq!(output["charge"], "ch_1"); Ok(()) });
+    /// # assert_eq!(billing.name(), "billing");
+    /// ```
+    #[must_use]
+    pub fn undo(mut self, body: impl Fn(&Value, &Call) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        if let Some(last) = self.functions.last_mut() {
+            last.undo = Some(Arc::new(move |output, call| {
+                body(output.first().unwrap_or(&Value::Null), call).map(|()| Value::Null)
+            }));
+        }
+        self
+    }
+
+    /// The function with this full name (`billing::charge`), where it says how it is taken back.
+    pub(super) fn way_back(&self, native: &str) -> Option<(&Function, &Body)> {
+        let name = native.strip_prefix(&self.name)?.strip_prefix("::")?;
+        let function = self.functions.iter().find(|function| function.name == name)?;
+        function.undo.as_ref().map(|undo| (function, undo))
+    }
+
     /// Its name in scripts.
     pub fn name(&self) -> &str {
         &self.name
@@ -107,7 +137,7 @@ impl Module {
     }
 
     fn with(mut self, name: &str, needs: Mode, body: Body) -> Self {
-        self.functions.push(Function { name: name.into(), needs, body, idempotent: false, rehearse: None });
+        self.functions.push(Function { name: name.into(), needs, body, idempotent: false, rehearse: None, undo: None });
         self
     }
 }
@@ -116,6 +146,11 @@ impl Function {
     /// Its name in scripts, without the module's.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it may be sent again.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 
     /// What it may be called in.
@@ -139,7 +174,8 @@ impl Call {
         match (function.needs, &self.trial) {
             (Mode::Change, Some(trial)) => {
                 let mut touch = Touch::new(Verb::Module, native.clone());
-                touch.remark = Some("a program's own native has no automatic way back".into());
+                touch.way_back = function.undo.is_some();
+                touch.remark = (!touch.way_back).then(|| "a program's own native has no automatic way back".into());
                 trial.touch(touch);
                 return match &function.rehearse {
                     Some(rehearse) => rehearse(arguments, self).map_err(failed),

@@ -157,7 +157,9 @@ impl RunState {
                     verifies: vec![],
                     failure: None,
                 });
-                self.current = Some(step.clone());
+                if !hold {
+                    self.current = Some(step.clone());
+                }
             }
             Event::UndoStepEnded { step, items, verifies, left, failure, .. } => {
                 self.used(step);
@@ -169,12 +171,10 @@ impl RunState {
                 undo.left.clone_from(left);
                 undo.verifies.clone_from(verifies);
                 undo.failure.clone_from(failure);
-                if undo.complete {
-                    if !undo.hold {
-                        state.status = StepStatus::Undone;
-                        self.shut_gates_after(step);
-                    }
+                if undo.complete && !undo.hold {
+                    state.status = StepStatus::Undone;
                     self.current = None;
+                    self.shut_gates_after(step);
                 }
             }
             Event::UndoEnded { complete } => {

@@ -241,6 +241,7 @@ impl Recorder {
             let state = self.state.steps.get(&step.id);
             let word = match state.map(|state| state.status) {
                 Some(StepStatus::Verified) => "verified",
+                Some(StepStatus::Undone) => "taken back",
                 Some(_) => "not verified",
                 None => "not reached",
             };

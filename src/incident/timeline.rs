@@ -74,6 +74,20 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
         }
         Event::StepVerified { step, .. } => format!("step {step} verified"),
         Event::StepFailed { step, failure } => format!("step {step}: {}", failure.message),
+        Event::RepairStarted { step, text } => format!("repair of {step} began: {text}"),
+        Event::RepairEnded { step, .. } => format!("repair of {step} ended"),
+        Event::UndoStarted { steps, on_failure, .. } => {
+            let by = if *on_failure { ", by the run itself" } else { "" };
+            format!("undo of {} began{by}", count(steps.len(), "step"))
+        }
+        Event::UndoStepEnded { step, left, failure, .. } => match (failure, left.as_slice()) {
+            (Some(failure), _) => format!("way back of {step}: {}", failure.message),
+            (None, []) => format!("step {step} taken back"),
+            (None, left) => {
+                let words = left.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                format!("step {step} taken back in part; stays: {words}")
+            }
+        },
         Event::OutcomeVerified { .. } => "outcome verified".into(),
         Event::Failed { failure } => format!("run: {}", failure.message),
         Event::Evidence { about, sort, .. } => format!("{sort} of {about} collected"),

@@ -50,6 +50,16 @@ pub fn closed(how: Closed) -> &'static str {
 pub fn block(follow: &Follow) -> Vec<(&'static str, String)> {
     let mut out = vec![("outcome", outcome(follow))];
     out.push(("steps", steps(follow)));
+    if let Some(total) = follow.undoing {
+        out.push(("undo", format!("{} of {} taken back", follow.undone.len(), count(total, "step"))));
+    }
+    out.extend(follow.left.iter().map(|left| ("stays", one_line(&left.to_string()))));
+    let held =
+        follow.held.iter().filter(|_| !matches!(follow.ended.as_ref().map(|ended| ended.how), Some(How::Closed(_))));
+    out.extend(held.map(|step| {
+        let title = follow.step(step).map_or_else(|| step.to_string(), |step| step.title.clone());
+        ("held", format!("{} ({step})", one_line(&title)))
+    }));
     if follow.flaps > 0 {
         out.push(("flaps", format!("{} while a verify had to stay true: a near miss", follow.flaps)));
     }
@@ -107,12 +117,14 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
         }
     };
     let how = follow.ended.as_ref().map(|ended| ended.how);
+    let incomplete = follow.undoing.is_some_and(|total| follow.undone.len() < total);
     match how {
         Some(How::Closed(_)) => {}
         Some(How::Waiting) => {
             if let Some(step) = &follow.manual {
                 add("done", "once it is done by hand:", format!("runbook done {run} {step} --reason \"…\""));
-                add("resume", "then:", format!("runbook resume {run}"));
+                let then = if follow.undoing.is_some() { "undo" } else { "resume" };
+                add(then, "then:", format!("runbook {then} {run}"));
             } else if let Some(gate) = follow.waits_at() {
                 let rejected = matches!(gate.decision, Some(Decision::NoGo { .. }));
                 // a stricter gate's card says whom to ask; nothing that opens it is printed
@@ -128,6 +140,7 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
                 add("resume", "to look again and go on:", format!("runbook resume {run}"));
             }
         }
+        Some(How::Stopped) if incomplete => {}
         Some(How::Stopped) | None => {
             let in_doubt = follow.failures.iter().find(|(_, failure)| failure.kind == FailureKind::Unknown);
             if let Some(step) = in_doubt.and_then(|(step, _)| step.as_ref()) {
@@ -138,7 +151,11 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
         }
     }
     if !matches!(how, Some(How::Closed(_))) {
-        add("undo", "to take it back:", format!("runbook undo {run}"));
+        if !follow.held.is_empty() {
+            add("undo", "to give back what is held:", format!("runbook undo {run} --holds"));
+        }
+        let undo = if incomplete { "to try again what stays:" } else { "to take it back:" };
+        add("undo", undo, format!("runbook undo {run}"));
         add("abandon", "to give it up:", format!("runbook abandon {run} --reason \"…\""));
     }
     add("show", "to see all of it again:", format!("runbook show {run}"));

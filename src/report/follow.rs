@@ -8,9 +8,10 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    event::{Closed, Event, Failure, Line, VerifyResult},
+    event::{Closed, Event, Failure, Line, Part, VerifyResult},
     model::{
-        Decision, Doing, ExitCode, GateCard, GateId, Observation, Plan, RunId, Span, StepId, Target, Verdict,
+        Decision, Doing, ExitCode, GateCard, GateId, Left, Observation, Plan, RunId, Span, StepId, Target, UndoWay,
+        Verdict,
         text::{cut, one_line},
     },
 };
@@ -85,6 +86,14 @@ pub struct Follow {
     pub notes: usize,
     pub ended: Option<Ended>,
     pub exceptions: Vec<String>,
+    /// How many steps an undo that began was to take back.
+    pub undoing: Option<usize>,
+    /// Those that are taken back.
+    pub undone: BTreeSet<StepId>,
+    /// What stays of them.
+    pub left: Vec<Left>,
+    /// Holds that nothing has given back yet.
+    pub held: Vec<StepId>,
     pub incident: Option<String>,
     /// The commands of children that run.
     pub children: BTreeMap<u32, String>,
@@ -157,6 +166,18 @@ impl Follow {
                 self.failures.clear();
                 self.children.clear();
             }
+            Event::UndoStarted { on_failure, steps, .. } => {
+                self.ended = None;
+                self.incident = None;
+                self.manual = None;
+                self.running = None;
+                if !on_failure {
+                    self.failures.clear();
+                }
+                self.undoing = Some(steps.len());
+                self.undone.clear();
+                self.left.clear();
+            }
             Event::GateOpened { card, .. } => {
                 self.running = None;
                 self.gate = Some(AtGate { card: (**card).clone(), decision: None });
@@ -209,7 +230,11 @@ impl Follow {
                     running.skipped = Some(one_line(text));
                 }
             }
-            Event::Effect { effect, .. } => {
+            Event::Effect { effect, step } => {
+                let hold = self.step(step).is_some_and(|step| step.until.is_some());
+                if hold && effect.part != Part::Undo && !self.held.contains(step) {
+                    self.held.push(step.clone());
+                }
                 let target = effect.targets.first().map(|target| one_line(target)).unwrap_or_default();
                 let more = effect.targets.len().saturating_sub(1);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -221,6 +246,34 @@ impl Follow {
             Event::Effected { seq, .. } => {
                 if let Some(running) = &mut self.running {
                     running.sent.remove(seq);
+                }
+            }
+            Event::RepairStarted { text, .. } => self.doing(format!("repairs: {}", one_line(text))),
+            Event::RepairEnded { .. } => self.doing("verifies again".into()),
+            Event::UndoStepStarted { step, hold, way } => {
+                self.failures.retain(|(failed, _)| failed.as_ref() != Some(step) || self.undoing.is_some());
+                self.running = Some(Running {
+                    step: step.clone(),
+                    started: at,
+                    doing: if *hold { "is given back".into() } else { "is taken back".into() },
+                    sent: BTreeMap::new(),
+                    seen: BTreeMap::new(),
+                    flaps: 0,
+                    skipped: None,
+                });
+                self.manual = matches!(way, UndoWay::ByHand(_)).then(|| step.clone());
+            }
+            Event::UndoStepEnded { step, left, failure, .. } => {
+                self.running = None;
+                self.manual = None;
+                self.left.extend(left.iter().cloned());
+                match failure {
+                    Some(failure) => self.failures.push((Some(step.clone()), failure.clone())),
+                    None if left.is_empty() => {
+                        self.held.retain(|held| held != step);
+                        self.undone.insert(step.clone());
+                    }
+                    None => {}
                 }
             }
             Event::StepChanged { .. } | Event::StepDoneByHand { .. } => {

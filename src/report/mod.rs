@@ -13,6 +13,7 @@ mod plain;
 mod plan;
 mod progress;
 mod table;
+mod undo;
 mod words;
 
 #[cfg(feature = "cli")]
@@ -31,3 +32,4 @@ pub use progress::Progress;
 pub use table::{Row, row, runs};
 #[cfg(feature = "cli")]
 pub use terminal::{Suspend, Terminal, colors};
+pub use undo::ways_back;

@@ -32,6 +32,9 @@ pub struct Row {
     pub steps: (usize, Option<usize>),
     /// The code of the last process that ended.
     pub exit: Option<ExitCode>,
+    /// Steps whose temporary changes nothing has given back yet.
+    #[serde(default)]
+    pub held: Vec<String>,
     /// The command to type next.
     pub next: Option<String>,
 }
@@ -50,6 +53,7 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
         since: None,
         steps: (0, None),
         exit: None,
+        held: vec![],
         next: None,
     };
     let state = match state {
@@ -57,13 +61,16 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
         Err(error) => return Row { why: Some(one_line(&error)), ..empty },
     };
     let resume = verbs.has("resume").then(|| format!("runbook resume {run}"));
+    let undo = verbs.has("undo").then(|| format!("runbook undo {run}"));
+    // what is being taken back does not go on before that has ended
+    let go_on = if state.undoing.is_some() { undo.or(resume.clone()) } else { resume.clone() };
     let (word, next) = match state.life {
         Life::Running if live => ("running", show),
         // without a line there is nothing to go on with
         Life::Running if state.run.is_none() => {
             ("died", verbs.has("abandon").then(|| format!("runbook abandon {run} --reason \"…\"")))
         }
-        Life::Running => ("died", resume.or(show)),
+        Life::Running => ("died", go_on.or(show)),
         Life::Waiting => {
             let open = state.at_gate.as_ref().and_then(|gate| state.gates.get(gate));
             let approvable = open.is_some_and(|gate| gate.card.class <= crate::model::GateClass::Any);
@@ -72,7 +79,7 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
             let approve = (approvable && !answered && verbs.has("approve")).then(|| format!("runbook approve {run}"));
             ("waiting", if open.is_none() || answered { resume.or(show) } else { approve.or(show) })
         }
-        Life::Stopped => ("stopped", resume.or(show)),
+        Life::Stopped => ("stopped", go_on.or(show)),
         Life::Closed(Closed::Done) => ("done", show),
         Life::Closed(Closed::Undone) => ("undone", show),
         Life::Closed(Closed::Abandoned) => ("abandoned", show),
@@ -96,6 +103,7 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
         since: state.updated,
         steps: (done, state.plan.as_ref().map(|(plan, _)| plan.steps().count())),
         exit: state.exit,
+        held: if state.is_closed() { vec![] } else { state.held().iter().map(|step| step.id.to_string()).collect() },
         next,
         ..empty
     }
@@ -140,6 +148,10 @@ pub fn runs(rows: &[Row], zone: &TimeZone, width: usize) -> String {
         push(&mut out, &join(cells));
         if let Some(why) = row.why.as_ref().filter(|_| row.state != "done") {
             push(&mut out, &format!("  {why}"));
+        }
+        if !row.held.is_empty() {
+            push(&mut out, &format!("  held: {}", row.held.join(", ")));
+            let _ = writeln!(out, "  runbook undo {} --holds", row.run);
         }
         // a command is only of use whole
         if let Some(next) = row.next.as_ref().filter(|_| !["done", "undone", "abandoned"].contains(&row.state.as_str()))

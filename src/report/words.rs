@@ -9,9 +9,10 @@ use super::{
     gate,
 };
 use crate::{
-    event::{Applied, Event, Failure, Line, Message, Outcome, Said, Staged, VerifyResult},
+    event::{Applied, Event, Failure, Line, Message, Outcome, Said, Staged, Undoing, VerifyResult},
     model::{
-        Decision, Digest, Finding, GateCard, GateClass, Identity, Plan, Severity, StepId, Target, Verdict,
+        Decision, Digest, Finding, GateCard, GateClass, Identity, Left, Plan, Severity, StepId, Target, UndoItem,
+        UndoWay, Verdict,
         text::{count, cut, elapsed, one_line, value, visible},
     },
 };
@@ -98,6 +99,20 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             vec![entry(Mark::News, "phase", format!("{}{of} {title}{goal}", index + 1))]
         }
         Event::PhaseEnded { title, .. } => vec![entry(Mark::Detail, "phase", format!("{title} ends"))],
+        Event::UndoStarted { what, to, steps, on_failure, reason, .. } => {
+            let what = match what {
+                Undoing::Changes => count(steps.len(), "step"),
+                Undoing::Holds => count(steps.len(), "hold"),
+            };
+            let to = to.as_ref().map(|to| format!(", back to {to}")).unwrap_or_default();
+            let why = if *on_failure { ", by itself, because of the failure" } else { "" };
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            vec![entry(Mark::News, "undo", format!("takes back {what}{to}{why}{reason}"))]
+        }
+        Event::UndoEnded { complete } => {
+            let text = if *complete { "all of it is taken back" } else { "not all of it is taken back" };
+            vec![entry(if *complete { Mark::Good } else { Mark::Odd }, "undo", text)]
+        }
         Event::OutcomeVerified { verifies } => {
             vec![entry(Mark::Good, "outcome", format!("verified{}", remarks(verifies)))]
         }
@@ -191,6 +206,30 @@ fn of_step(before: &Follow, line: &Line, event: &Event) -> Vec<Entry> {
             let error = error.as_ref().map(|error| one_line(error)).filter(|error| !applied.contains(error.as_str()));
             let error = error.map(|error| format!(": {error}")).unwrap_or_default();
             vec![entry(mark, step.as_str(), format!("{native}: {applied}{error}"))]
+        }
+        Event::RepairStarted { step, text } => vec![entry(Mark::News, step.as_str(), format!("repairs: {text}"))],
+        Event::RepairEnded { step, failure } => {
+            let text = failure.as_ref().map_or_else(
+                || "repaired; its verifies run again".into(),
+                |failure| format!("the repair did not come to its end: {}", failure.message),
+            );
+            vec![entry(if failure.is_some() { Mark::Odd } else { Mark::News }, step.as_str(), text)]
+        }
+        Event::UndoStepStarted { step, way, hold } => {
+            let what = if *hold { "is given back" } else { "is taken back" };
+            let how = match way {
+                UndoWay::Closure => " by its .undo",
+                UndoWay::ByHand(_) => " by hand",
+                _ => "",
+            };
+            let mut out = vec![entry(Mark::Detail, step.as_str(), format!("{what}{how}"))];
+            if let UndoWay::ByHand(text) = way {
+                out.extend(block(step.as_str(), visible(text).lines().map(|line| format!("  {line}")).collect()));
+            }
+            out
+        }
+        Event::UndoStepEnded { step, items, verifies, left, failure, by_hand } => {
+            back(step, items, verifies, left, failure.as_ref(), by_hand.as_deref())
         }
         Event::StepManual { step, instructions } => {
             let mut out = vec![entry(Mark::News, step.as_str(), "to do by hand:")];
@@ -391,6 +430,30 @@ fn remarks(results: &[VerifyResult]) -> String {
         let _ = write!(text, ", {before} of {} held before", verifies(results.len()));
     }
     text
+}
+
+/// A step that was taken back: what went back, what stays.
+fn back(
+    step: &StepId,
+    items: &[UndoItem],
+    verifies: &[VerifyResult],
+    left: &[Left],
+    failure: Option<&Failure>,
+    by_hand: Option<&str>,
+) -> Vec<Entry> {
+    let about = step.as_str();
+    let changes = items.iter().flat_map(|item| item.back.iter().map(move |words| format!("{} {words}", item.what)));
+    let mut out: Vec<Entry> = changes.map(|text| entry(Mark::Detail, about, text)).collect();
+    out.extend(left.iter().map(|left| entry(Mark::Odd, about, format!("stays: {left}"))));
+    if let Some(failure) = failure {
+        out.extend(failed(about, failure));
+    } else if left.is_empty() {
+        let seen = verifies.iter().filter(|verify| verify.verdict.holds()).count();
+        let seen = if seen > 0 { format!(", {seen} verified") } else { String::new() };
+        let hand = by_hand.map(|words| format!(" by hand: {words}")).unwrap_or_default();
+        out.push(entry(Mark::Good, about, format!("taken back{hand}{seen}")));
+    }
+    out
 }
 
 fn verifies(n: usize) -> String {

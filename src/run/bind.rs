@@ -99,7 +99,7 @@ impl Run {
         Ok(())
     }
 
-    fn declare_asking(&mut self, again: bool) -> Result<(), Stop> {
+    pub(super) fn declare_asking(&mut self, again: bool) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),
             here: self.target.name.clone(),

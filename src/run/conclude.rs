@@ -80,7 +80,7 @@ impl Run {
         ended
     }
 
-    fn ends(&self, event: &Event, exit: ExitCode, message: String) -> Ended {
+    pub(super) fn ends(&self, event: &Event, exit: ExitCode, message: String) -> Ended {
         if let Err(error) = self.record(event) {
             return self.lost(&error);
         }
@@ -122,7 +122,7 @@ impl Run {
     }
 
     /// Keeps what was verified where runs of other machines see it.
-    fn keep_evidence(&self) {
+    pub(super) fn keep_evidence(&self) {
         let Some((evidence, run)) = self.evidence.as_ref().zip(self.with_state(|state| state.run.clone())) else {
             return;
         };
@@ -147,7 +147,12 @@ impl Run {
                     };
                     events.push((line.t, opened));
                 }
-                Some(event @ (Event::Bound { .. } | Event::PlaybookChanged { .. } | Event::Closed { .. })) => {
+                Some(
+                    event @ (Event::Bound { .. }
+                    | Event::PlaybookChanged { .. }
+                    | Event::UndoStarted { .. }
+                    | Event::Closed { .. }),
+                ) => {
                     events.push((line.t, event));
                 }
                 _ => {}

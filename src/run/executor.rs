@@ -3,9 +3,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Stop, start::Crew};
 use crate::{
     effect::{Call, Door, Mode, Watching},
-    event::{Cancel, Event, Evidence, Failure, FailureKind, Held, LogError, Recorder, RunState},
+    event::{Cancel, Event, Evidence, Failure, FailureKind, Held, LogError, OnFailure, Recorder, RunState},
     model::{Body, GateClass, Identity, Item, Phase, Plan, Step, StepId, Target},
-    script::{self, Declared, ScriptError},
+    object::way_back::HELD_SECRET as REPLACED,
+    script::{self, Declared, ErrorKind, ScriptError},
 };
 
 /// A bound run: what it is made of, and where it writes.
@@ -34,6 +35,8 @@ pub(super) struct Run {
     pub resumption: super::resume::Resumption,
     /// Tells somebody of an end.
     pub notify: Option<super::start::Notify>,
+    /// What is done about a failure.
+    pub on_failure: OnFailure,
 }
 
 impl Run {
@@ -107,7 +110,16 @@ impl Run {
             let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
             let effects = recorder.state().steps.get(&step).map(|state| state.effects.as_slice()).unwrap_or_default();
             let images = effects.iter().flat_map(|effect| &effect.sent.before);
-            Ok(images.filter(|before| before.object == reference).find_map(|before| before.image.clone()))
+            let image = images.filter(|before| before.object == reference).find_map(|before| before.image.clone());
+            match image {
+                // nothing is put back with what only stands for a secret
+                Some(image) if image.to_string().contains(REPLACED) => Err(ScriptError::new(
+                    ErrorKind::Native,
+                    format!("{reference} held a secret's value before, and that is kept nowhere"),
+                )
+                .help("take the value from where it comes from: `secret(\"name\", #{ … })`")),
+                image => Ok(image),
+            }
         })
     }
 
@@ -117,6 +129,8 @@ impl Run {
         let plan = self.plan.clone();
         for (index, phase) in plan.phases.iter().enumerate() {
             if self.is_over(phase) {
+                // its process may have ended before its holds were given back
+                self.give_back(Some(phase))?;
                 continue;
             }
             self.append(&Event::PhaseStarted { index, title: phase.title.clone() })?;
@@ -127,9 +141,11 @@ impl Run {
                     Item::Gate(gate) => self.gate_unless_open(gate)?,
                 }
             }
+            self.give_back(Some(phase))?;
             self.append(&Event::PhaseEnded { index, title: phase.title.clone() })?;
         }
-        self.outcome()
+        self.outcome()?;
+        self.give_back(None)
     }
 
     fn is_over(&self, phase: &Phase) -> bool {

@@ -66,6 +66,7 @@ impl Run {
             let notes = state.notes.iter().map(|(_, _, text)| Fact::Known { text: format!("note: {text}") });
             Self::broken_facts(&state.broken, false).into_iter().chain(notes).collect::<Vec<_>>()
         }));
+        facts.extend(self.held_and_repaired());
         let class = gate.class.unwrap_or_default().max(self.lowest);
         let rejected =
             self.with_state(|state| match state.gates.get(&gate.id).and_then(|gate| gate.decision.clone()) {

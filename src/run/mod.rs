@@ -19,6 +19,7 @@ mod soak;
 mod start;
 mod step;
 mod trial;
+mod undo;
 mod verify;
 
 pub use bind::{Connect, Connected};
@@ -27,6 +28,7 @@ pub use promotion::{Requirement, Unmet};
 pub use resume::{Changed, Resumption, Settle, Waive, resume};
 pub use start::{Crew, Ended, Notify, Order, WRITABLE, start, together};
 pub use trial::rehearse;
+pub use undo::{Ask, undo, ways_back};
 
 use crate::{
     event::{Failure, LogError},

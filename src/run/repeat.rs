@@ -74,7 +74,7 @@ impl Run {
                 Item::Gate(_) => {}
             }
         }
-        Event::Resumed { skip, redo, ask, program: env!("CARGO_PKG_VERSION").into(), on_failure: None }
+        Event::Resumed { skip, redo, ask, program: env!("CARGO_PKG_VERSION").into(), on_failure: Some(self.on_failure) }
     }
 
     /// Lets one verify not hold, where it was asked for and is decided so: at the context's gate class.
@@ -90,7 +90,7 @@ impl Run {
     }
 
     /// A child that outlived its process still changes things: it is ended before anything is looked at.
-    fn end_children(&self) -> Result<(), Stop> {
+    pub(super) fn end_children(&self) -> Result<(), Stop> {
         let state = self.state();
         for (pid, (started, boot, command)) in state.children {
             let left = effect::end_child(pid, started, boot);

@@ -9,6 +9,7 @@ use super::{
         Crew, Ended, Order, Stood, interrupted, name, refuse_errors, refuse_unknown_step, refuse_unnamed, staged,
         together, unjournaled, untouched, unwritable,
     },
+    undo::refuse_undoing,
 };
 use crate::{
     event::{Event, Opened, RunState, Staged, Stated, StepStatus},
@@ -66,7 +67,7 @@ pub fn resume(crew: Crew, order: Order, opened: Opened) -> Ended {
                 None => run.repeat(),
             };
             let result = result.and_then(|()| run.drive());
-            run.conclude(result)
+            run.finish(result)
         }
         Err(ended) => *ended,
     }
@@ -81,6 +82,7 @@ pub(super) fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Ru
                 .help(format!("runbook show {}", name(&state))),
         ));
     }
+    refuse_undoing(&state)?;
     let connected = order.connect.connect().map_err(Box::new)?;
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
     refuse_other_cluster(&state, identity.as_ref(), &connected.target.name)?;
@@ -148,7 +150,7 @@ pub(super) fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Ru
     Ok((run, fresh))
 }
 
-fn refuse_other_cluster(state: &RunState, now: Option<&Identity>, context: &str) -> Result<(), Box<Ended>> {
+pub(super) fn refuse_other_cluster(state: &RunState, now: Option<&Identity>, context: &str) -> Result<(), Box<Ended>> {
     let (Some(then), Some(now)) = (&state.identity, now) else { return Ok(()) };
     if then.uid == now.uid {
         return Ok(());

@@ -132,7 +132,7 @@ pub fn start(crew: Crew, order: Order) -> Ended {
         Ok((run, staged)) => {
             let mut run = run;
             let result = run.bind(staged).and_then(|()| run.drive());
-            run.conclude(result)
+            run.finish(result)
         }
         Err(ended) => *ended,
     }
@@ -350,6 +350,7 @@ impl Run {
             by: order.by,
             resumption: order.resumption,
             notify: order.notify,
+            on_failure: order.settings.on_failure,
         }
     }
 

@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::{Stop, executor::Run};
 use crate::{
     effect::{Call, Ledger, Mode, Sort, Trouble, kept},
-    event::{Event, Failure, FailureKind, Said, StepStatus, VerifyResult},
+    event::{Event, Failure, FailureKind, Part, Said, StepStatus, VerifyResult},
     model::{Body, Decision, Doing, ExitCode, Step, StepId, Verdict},
 };
 
 /// What was asked for by hand is done.
-struct Done {
-    reason: Option<String>,
+pub(super) struct Done {
+    pub reason: Option<String>,
 }
 
 impl Run {
@@ -19,15 +19,24 @@ impl Run {
     pub fn step(&mut self, step: &Step) -> Result<(), Stop> {
         let known = self.with_state(|state| state.step(&step.id));
         self.append(&Event::StepStarted { step: step.id.clone(), attempt: known.attempts + 1 })?;
-        let ended = self.change(step).and_then(|before| self.verify(step, &before));
-        match ended {
-            Err(Stop::Failed { failure, step: None | Some(_) }) => {
-                let failure = *failure;
-                self.record(&Event::StepFailed { step: step.id.clone(), failure: failure.clone() })?;
-                Err(Stop::Failed { failure: Box::new(failure), step: Some(step.id.clone()) })
+        let ended = if self.is_being_repaired(step) {
+            self.repair(step)
+        } else {
+            self.change(step).and_then(|before| self.verify(step, &before))
+        };
+        match self.step_failed(step, ended) {
+            Err(Stop::Failed { failure, .. }) if self.may_repair(step, &failure) => {
+                let repaired = self.repair(step);
+                self.step_failed(step, repaired)
             }
             other => other,
         }
+    }
+
+    fn step_failed(&self, step: &Step, ended: Result<(), Stop>) -> Result<(), Stop> {
+        let Err(Stop::Failed { failure, .. }) = ended else { return ended };
+        self.record(&Event::StepFailed { step: step.id.clone(), failure: (*failure).clone() })?;
+        Err(Stop::Failed { failure, step: Some(step.id.clone()) })
     }
 
     /// Up to the end of the change; says which verifies held before it.
@@ -55,7 +64,7 @@ impl Run {
         };
         match &step.doing {
             Doing::Change => {
-                let output = self.run_change(step, known.effects)?;
+                let output = self.perform(step, Part::Change)?;
                 self.append(&Event::StepChanged { step: step.id.clone(), output })?;
             }
             Doing::Manual(_) => self.by_hand(step, true)?,
@@ -136,18 +145,25 @@ impl Run {
         (0..step.verifies.len()).map(look).collect()
     }
 
-    fn run_change(&self, step: &Step, known: Vec<crate::event::EffectState>) -> Result<Value, Stop> {
-        let ledger = Arc::new(Ledger::new(
-            step.id.clone(),
-            self.recorder.clone(),
-            self.standing(step.api_down),
-            step.idempotent,
-            known,
-        ));
+    /// Runs one of a step's closures that change something; effects that the journal holds are answered from it.
+    pub(super) fn perform(&self, step: &Step, part: Part) -> Result<Value, Stop> {
+        let id = step.id.clone();
+        let (body, idempotent) = match part {
+            Part::Change => (Body::Change(id), step.idempotent),
+            Part::Repair => (Body::Repair(id), false),
+            Part::Undo => (Body::Undo(id), false),
+        };
+        let known = self.with_state(|state| {
+            state.steps.get(&step.id).map(|known| known.effects_of(part).to_vec()).unwrap_or_default()
+        });
+        let ledger =
+            Ledger::new(step.id.clone(), self.recorder.clone(), self.standing(step.api_down), idempotent, known)
+                .of(part);
+        let ledger = Arc::new(ledger);
         let mut call = Call::new(Mode::Change, Some(self.door.clone()), self.cancel.clone())
             .until(Instant::now() + step.timeout.duration());
         call.ledger = Some(ledger.clone());
-        let result = self.call(&Body::Change(step.id.clone()), Some(&step.id), &call);
+        let result = self.call(&body, Some(&step.id), &call);
         self.notice(Some(&step.id), vec![])?;
         if let Some(trouble) = call.trouble().filter(|trouble| trouble.sort.is_final()) {
             return Err(self.stop_of(Some(&step.id), trouble.sort, &trouble));
@@ -180,6 +196,20 @@ impl Run {
             self.record(&Event::StepManual { step: step.id.clone(), instructions: instructions.clone() })?;
             self.claims_place()?;
         }
+        let Some(Done { reason }) = self.asked_for(step, instructions)? else {
+            return Err(Stop::Waiting {
+                reason: format!("step \"{}\" is to be done by hand", step.title),
+                gate: None,
+                step: Some(step.id.clone()),
+                exit: ExitCode::Waiting,
+            });
+        };
+        self.record(&Event::StepDoneByHand { step: step.id.clone(), reason })?;
+        Ok(())
+    }
+
+    /// Asks for something to be done by hand; none where nobody said that it is.
+    pub(super) fn asked_for(&mut self, step: &Step, instructions: &str) -> Result<Option<Done>, Stop> {
         self.recorder().absorb()?;
         let mut done = self.done_message(&step.id);
         if done.is_none() {
@@ -200,19 +230,10 @@ impl Run {
                 done = self.done_message(&step.id);
             }
         }
-        let Some(Done { reason }) = done else {
-            return Err(Stop::Waiting {
-                reason: format!("step \"{}\" is to be done by hand", step.title),
-                gate: None,
-                step: Some(step.id.clone()),
-                exit: ExitCode::Waiting,
-            });
-        };
-        self.record(&Event::StepDoneByHand { step: step.id.clone(), reason })?;
-        Ok(())
+        Ok(done)
     }
 
-    fn done_message(&self, id: &StepId) -> Option<Done> {
+    pub(super) fn done_message(&self, id: &StepId) -> Option<Done> {
         self.with_state(|state| {
             state.unused.iter().find_map(|message| match &message.said {
                 Said::Done { step, reason } if step == id => Some(Done { reason: reason.clone() }),
@@ -226,7 +247,7 @@ impl Run {
         absorbed.is_ok() && self.done_message(id).is_some()
     }
 
-    fn verify(&mut self, step: &Step, before: &[Verdict]) -> Result<(), Stop> {
+    pub(super) fn verify(&mut self, step: &Step, before: &[Verdict]) -> Result<(), Stop> {
         let mut results = Vec::with_capacity(step.verifies.len());
         for (n, verify) in step.verifies.iter().enumerate() {
             let held_before = before.get(n).is_some_and(|verdict| verdict.holds());

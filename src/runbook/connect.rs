@@ -77,6 +77,7 @@ impl Way {
             talosconfig: None,
             elsewhere: None,
             kubeconfig: Box::new(|| Err(unseen("what a command prints"))),
+            modules: self.inner.modules.clone(),
             scrubber: self.inner.scrubber.clone(),
         })
     }
@@ -308,6 +309,7 @@ impl Connect for Way {
             talosconfig: context.talosconfig.clone(),
             elsewhere: elsewhere.clone(),
             kubeconfig: private,
+            modules: self.inner.modules.clone(),
             scrubber: self.inner.scrubber.clone(),
         });
         let (lock, evidence) = self.in_cluster(context, &door)?.unzip();

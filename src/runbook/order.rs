@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{Error, ErrorKind, Run, handle::Shared, notify, playbook::Playbook};
 use crate::{
     bundle::StoreIn,
-    event::{Cancel, Opened, Settings, Sink, Stated},
-    model::{Fault, GateClass},
-    run::{self, Changed, Requirement, Resumption, Settle, Waive},
+    event::{Cancel, OnFailure, Opened, Settings, Sink, Stated},
+    model::{Fault, GateClass, RunId, UndoPlan},
+    run::{self, Ask, Changed, Requirement, Resumption, Settle, Waive},
 };
 
 /// A run that is about to be started.
@@ -22,6 +22,8 @@ pub struct Order {
     resumption: Resumption,
     /// The run that it goes on with, held for writing from here on.
     pub(super) resumes: Option<Opened>,
+    /// The run that it takes back, and how far.
+    pub(super) undoes: Option<(RunId, Ask)>,
     /// The original of its playbook, where that is not what the run was started with.
     pub(super) differs: Option<Box<Differs>>,
 }
@@ -48,6 +50,7 @@ impl Order {
             attended: true,
             resumption: Resumption::default(),
             resumes: None,
+            undoes: None,
             differs: None,
         }
     }
@@ -132,6 +135,13 @@ impl Order {
         self
     }
 
+    /// Says what is done about a failure; the default is to stop.
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.settings.on_failure = on_failure;
+        self
+    }
+
     /// Adds a view, which is told of each line on the run's own thread.
     #[must_use]
     pub fn sink(mut self, sink: Box<dyn Sink>) -> Self {
@@ -159,10 +169,50 @@ impl Order {
     /// # Errors
     /// The context is not declared, or the playbook of a run that goes on is not what it was started with. Whatever else
     /// is in the way is what the run came to: see [`Run::wait`].
-    pub fn start(self) -> Result<Run, Error> {
+    pub fn start(mut self) -> Result<Run, Error> {
         if let Some(differs) = self.differs {
             return Err(differs.error);
         }
+        let inner = self.playbook.inner.clone();
+        // a run that a process works on is said to be so before anything else is looked at
+        let undoes = match self.undoes.take() {
+            Some((run, ask)) => Some((inner.store.open(&run)?, ask)),
+            None => None,
+        };
+        let (resumes, shared) = (self.resumes.take(), Arc::new(Shared::default()));
+        let handle = Run::new(shared.clone(), self.cancel.clone(), inner.store.clone());
+        let order = self.order(&shared)?;
+        std::thread::Builder::new()
+            .name("runbook-run".into())
+            // scripts recurse on this stack
+            .stack_size(16 << 20)
+            .spawn(move || {
+                let ended = match (resumes, undoes) {
+                    (_, Some((opened, ask))) => run::undo(inner.crew(), order, opened, &ask),
+                    (Some(opened), None) => run::resume(inner.crew(), order, opened),
+                    (None, None) => run::start(inner.crew(), order),
+                };
+                shared.ended(ended);
+            })
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("no thread could be started: {error}")))?;
+        Ok(handle)
+    }
+
+    /// What is to be taken back of its run.
+    pub(super) fn ask(&mut self) -> &mut Ask {
+        &mut self.undoes.get_or_insert_with(|| (RunId::new(""), Ask::default())).1
+    }
+
+    /// What taking its run back would do.
+    pub(super) fn ways_back(mut self) -> Result<UndoPlan, Error> {
+        let inner = self.playbook.inner.clone();
+        let (run, ask) = self.undoes.take().unwrap_or_else(|| (RunId::new(""), Ask::default()));
+        let order = self.order(&Arc::default())?;
+        run::ways_back(&inner.crew(), &order, &run, &ask).map_err(|ended| Error::of(*ended))
+    }
+
+    /// What the run's thread gets.
+    fn order(self, shared: &Arc<Shared>) -> Result<run::Order, Error> {
         let mut way = self.playbook.way(&self.context);
         way.faults = self.settings.faults.iter().filter_map(|fault| fault.parse().ok()).collect();
         let context = way.context()?;
@@ -179,10 +229,9 @@ impl Order {
         let lowest = context.gate.unwrap_or(GateClass::Auto);
         // only other machines need to know it
         let folder = if context.store() == StoreIn::Cluster { inner.folder().ok() } else { None };
-        let shared = Arc::new(Shared::default());
         let (told, named) = (shared.clone(), shared.clone());
         let scrubber = inner.scrubber.clone();
-        let order = run::Order {
+        Ok(run::Order {
             bundle: self.playbook.bundle.clone(),
             origin: self.playbook.bundle.origin().map(|path| path.display().to_string()),
             config: self.playbook.config.as_ref().map(|config| config.path.display().to_string()),
@@ -203,22 +252,7 @@ impl Order {
             attended: self.attended,
             resumption: self.resumption,
             notify: self.playbook.config.as_ref().and_then(|config| notify::teller(&inner, config)),
-        };
-        let handle = Run::new(shared.clone(), self.cancel, inner.store.clone());
-        let resumes = self.resumes;
-        std::thread::Builder::new()
-            .name("runbook-run".into())
-            // scripts recurse on this stack
-            .stack_size(16 << 20)
-            .spawn(move || {
-                let ended = match resumes {
-                    Some(opened) => run::resume(inner.crew(), order, opened),
-                    None => run::start(inner.crew(), order),
-                };
-                shared.ended(ended);
-            })
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("no thread could be started: {error}")))?;
-        Ok(handle)
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a run that goes on finds its playbook: its own copy, and what has become of the original since.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{
     Error, ErrorKind,
@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     bundle::{Bundle, ChangeKind},
-    event::{Line, Settings},
+    event::{Line, RunState, Settings},
     model::RunId,
+    run::Ask,
 };
 
 impl Playbook {
@@ -22,22 +23,11 @@ impl Playbook {
         if state.run.is_none() {
             return Err(not_begun(run));
         }
-        let damaged = |error: &dyn fmt::Display| {
-            Error::new(ErrorKind::Internal, format!("the bundle of run {run} cannot be read: {error}"))
-        };
-        let changed = state.bundle.as_ref().filter(|_| state.changed);
-        let mut bundle = Bundle::from_bytes(&inner.store.bundle(run, changed)?).map_err(|error| damaged(&error))?;
+        let mut bundle = bundle_of(inner, run, state)?;
         bundle
             .read_again()
             .map_err(|error| Error::new(ErrorKind::Refused, format!("run {run} cannot go on: {error}")))?;
-        let config = config_of(inner, &bundle)?;
-        let playbook = Self {
-            inner: inner.clone(),
-            bundle: Arc::new(bundle),
-            config: config.map(Arc::new),
-            unread: Arc::default(),
-            declared: Arc::default(),
-        };
+        let playbook = Self::of_run(inner, bundle)?;
         let differs = match &state.origin {
             Some(origin) if !state.is_closed() => playbook.differs(run, Path::new(origin)),
             _ => None,
@@ -48,6 +38,34 @@ impl Playbook {
         order.resumes = Some(opened);
         order.differs = differs.map(Box::new);
         Ok(order)
+    }
+
+    /// A run's own copy of its playbook, made to take it back. That its original is another one by now changes nothing.
+    pub(super) fn undo(inner: &Arc<Inner>, run: &RunId) -> Result<Order, Error> {
+        let state = inner.store.state(run)?;
+        if state.run.is_none() {
+            return Err(not_begun(run));
+        }
+        let mut bundle = bundle_of(inner, run, &state)?;
+        // a secret file that is another one by now is missed only by a way back that opens it, which says so
+        let _ = bundle.read_again();
+        let playbook = Self::of_run(inner, bundle)?;
+        let context = state.target.as_ref().map(|target| target.name.clone()).unwrap_or_default();
+        let mut order = playbook.run(&context);
+        order.settings = Settings { until: None, faults: vec![], ..state.settings };
+        order.undoes = Some((run.clone(), Ask { by: inner.account.clone(), ..Ask::default() }));
+        Ok(order)
+    }
+
+    fn of_run(inner: &Arc<Inner>, bundle: Bundle) -> Result<Self, Error> {
+        let config = config_of(inner, &bundle)?;
+        Ok(Self {
+            inner: inner.clone(),
+            bundle: Arc::new(bundle),
+            config: config.map(Arc::new),
+            unread: Arc::default(),
+            declared: Arc::default(),
+        })
     }
 
     /// The original, where it is not what this copy is. Without an original there is nothing to compare with: the copy is
@@ -83,6 +101,13 @@ impl Playbook {
         let playbook = Self { bundle: Arc::new(now), unread: Arc::new(unread), ..self.clone() };
         Some(Differs { playbook, files, error })
     }
+}
+
+/// What a run is made of.
+fn bundle_of(inner: &Inner, run: &RunId, state: &RunState) -> Result<Bundle, Error> {
+    let changed = state.bundle.as_ref().filter(|_| state.changed);
+    Bundle::from_bytes(&inner.store.bundle(run, changed)?)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("the bundle of run {run} cannot be read: {error}")))
 }
 
 /// A run whose journal has no line says neither what it runs nor where.

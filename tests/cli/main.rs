@@ -29,5 +29,6 @@ mod secrets;
 mod signals;
 mod staging;
 mod terminal;
+mod undo;
 mod views;
 mod waiting;

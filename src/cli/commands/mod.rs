@@ -15,6 +15,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod show;
+mod undo;
 
 use clap::{Parser, Subcommand};
 
@@ -30,6 +31,7 @@ pub const VERBS: &[&str] = &[
     "approve",
     "reject",
     "done",
+    "undo",
     "abandon",
     "note",
     "runs",
@@ -55,7 +57,7 @@ Exit codes:
    0 done               10 a verify did not hold  20 waiting           30 locked
    1 internal error     11 a step failed          21 gate rejected     40 outcome unknown
    2 usage              12 preflight failed       22 approval expired  130, 143 signals
-  31 another context    13 playbook refused";
+  31 another context    13 playbook refused       41 undo incomplete";
 
 #[derive(Subcommand, Debug)]
 enum Verb {
@@ -66,6 +68,7 @@ enum Verb {
     Approve(approve::Args),
     Reject(reject::Args),
     Done(done::Args),
+    Undo(undo::Args),
     Abandon(abandon::Args),
     Note(note::Args),
     Runs(runs::Args),
@@ -88,6 +91,7 @@ impl Cli {
             Verb::Approve(args) => args.run(global),
             Verb::Reject(args) => args.run(global),
             Verb::Done(args) => args.run(global),
+            Verb::Undo(args) => args.run(global),
             Verb::Abandon(args) => args.run(global),
             Verb::Note(args) => args.run(global),
             Verb::Runs(runs::Args {}) => runs::run(global),

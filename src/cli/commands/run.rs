@@ -8,6 +8,7 @@ use super::super::{
     view::{self, View},
 };
 use crate::{
+    event::OnFailure,
     model::{ExitCode, Fault, GateClass},
     report::Progress,
     runbook::{Error, ErrorKind, Order, params_file},
@@ -62,9 +63,22 @@ pub struct Watch {
     /// Stops after this step, by id or title, as at a gate.
     #[arg(long, value_name = "STEP")]
     until: Option<String>,
+    /// What is done about a failure: stop (nothing further changes), undo (the run takes itself back, up to the first thing
+    /// that may not be taken back by itself), repair (the step's .repair is tried, once).
+    #[arg(long, value_name = "WHAT", value_parser = on_failure)]
+    on_failure: Option<OnFailure>,
     /// How progress is shown: auto, plain, tty, json, quiet.
     #[arg(long, value_name = "KIND", default_value = "auto")]
     progress: Progress,
+}
+
+fn on_failure(word: &str) -> Result<OnFailure, String> {
+    match word {
+        "stop" => Ok(OnFailure::Stop),
+        "undo" => Ok(OnFailure::Undo),
+        "repair" => Ok(OnFailure::Repair),
+        _ => Err("it is stop, undo or repair".into()),
+    }
 }
 
 impl Args {
@@ -102,6 +116,11 @@ impl Watch {
         view::view(self.progress, global.json())
     }
 
+    /// Shown this way, and nothing else.
+    pub fn shown(progress: Progress) -> Self {
+        Self { until: None, on_failure: None, progress }
+    }
+
     /// Starts it, shows it, and waits for its end.
     pub fn run(&self, order: Order, terminal: &prompt::Terminal, mut view: View) -> Result<ExitCode, Error> {
         view.begins();
@@ -118,6 +137,9 @@ impl Watch {
         }
         if let Some(step) = &self.until {
             order = order.until(step);
+        }
+        if let Some(on_failure) = self.on_failure {
+            order = order.on_failure(on_failure);
         }
         for sink in view.sinks {
             order = order.sink(sink);

@@ -39,7 +39,7 @@ impl Call {
             let reference = object::reference(object);
             let found = match lists.get(&group(object)).and_then(Option::as_ref) {
                 Some(list) => list.iter().find(|known| object::reference(known) == reference).cloned(),
-                None => match self.outlast(|patience| cluster.get(&object::head(object).full_reference(), patience)) {
+                None => match self.outlast(|patience| cluster.get_like(object, patience)) {
                     Ok(found) => found,
                     Err(error) if is_made_here(&error, objects) => None,
                     Err(error) => return Err(error.into()),
