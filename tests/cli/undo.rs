@@ -444,6 +444,8 @@ fn holds_are_given_back_alone_and_the_run_waits_where_it_waited() {
     assert!(!there(&world, "hello") && !there(&world, "third"));
     world.run("runs").prints("waiting").prints("gate: Go on?");
     world.run(&format!("undo {run} --holds")).exits(2).says("holds nothing");
+    // the evidence is another one than it was: the gate is asked on what is there now
+    world.run(&format!("resume {run}")).exits(20);
     world.run(&format!("approve {run}")).exits(0);
     world.run(&format!("resume {run}")).exits(0);
     assert!(there(&world, "second"));

@@ -12,6 +12,7 @@ mod locks;
 mod natives;
 mod outage;
 mod permission;
+mod undo;
 mod world;
 
 use world::{World, eventually, play};
