@@ -64,6 +64,13 @@ fn objective(plan: &Plan, found: &mut Missing) {
 }
 
 fn way_back(step: &Step, found: &mut Missing) {
+    if let (Some(_), WayBack::Irreversible(_)) = (step.until, &step.way_back) {
+        let message = format!("step \"{}\" is a hold, which is given back, and is said to be irreversible", step.title);
+        found
+            .now("hold-without-way-back", message, Some(&step.place))
+            .help("leave out `.until(…)`, or add `.undo(|| …)`".into());
+        found.of(step);
+    }
     if step.way_back != WayBack::Automatic {
         return;
     }

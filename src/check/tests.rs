@@ -177,3 +177,11 @@ fn an_automatic_way_back_counts_only_where_every_touch_has_one() {
     assert_eq!(touch(false, None), ["step \"s\" has no way back: apply Namespace/x has no automatic one"]);
     assert_eq!(touch(true, Some("it stopped")).len(), 1);
 }
+
+#[test]
+fn a_hold_has_a_way_back() {
+    let text = r#"plan("p").problem("x").outcome("y").contexts(["a"]); phase("one").goal("g");
+step("hold").change(|| 1).verify("v", || true).irreversible("it is read").until("run");"#;
+    assert_eq!(missing(text), ["hold-without-way-back"]);
+    assert!(missing(&text.replace(".irreversible(\"it is read\")", ".undo(|| 1)")).is_empty());
+}
