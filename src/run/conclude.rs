@@ -88,7 +88,7 @@ impl Run {
     }
 
     /// Tells somebody outside, where `[notify]` asks for it. That it did not work is noted, and stops nothing.
-    fn tell(&self, word: &str, event: &Event, ended: &Ended) {
+    pub(super) fn tell(&self, word: &str, event: &Event, ended: &Ended) {
         let (Some(notify), Some(run)) = (&self.notify, &ended.run) else { return };
         let Ok(line) = serde_json::to_value(event) else { return };
         let told = notify(

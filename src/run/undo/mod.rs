@@ -236,10 +236,14 @@ impl Run {
         if recorded {
             ended.incident = self.write_incident();
         }
+        if failure.is_some() || exit == ExitCode::UndoIncomplete {
+            self.tell("failed", &event, &ended);
+        }
         if closed {
-            self.give_up_place();
+            self.leave();
         }
         ended.failure = failure;
+        self.rest();
         self.recorder().end();
         ended
     }
