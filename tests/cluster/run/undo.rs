@@ -48,7 +48,7 @@ fn made_objects_go_by_uid_and_changed_fields_go_back_where_nothing_else_changed_
         "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: old, namespace: {ns}, labels: {{kept: 'yes'}}}}, data: {{a: '1', b: '1'}}}}"
     ));
     let old = "#{ apiVersion: \"v1\", kind: \"ConfigMap\", metadata: #{ name: \"old\", namespace: \"NS\", labels: #{ mine: \"yes\" } }, data: #{ c: \"2\", d: \"2\" } }";
-    let items = config_map("Make", "new", "k: \"v\"") + &step("Change", old, "ConfigMap/NS/old");
+    let items = [config_map("Make", "new", "k: \"v\""), step("Change", old, "ConfigMap/NS/old")].concat();
     let world = world(server, &ns, &items);
     let run = done(&world);
     let path = format!("/api/v1/namespaces/{ns}/configmaps/old");
@@ -89,8 +89,11 @@ fn a_namespace_that_holds_what_others_made_stays() {
     let inside = format!(
         "#{{ apiVersion: \"v1\", kind: \"ConfigMap\", metadata: #{{ name: \"mine\", namespace: \"{made}\" }} }}"
     );
-    let items = step("Make it", &namespace, &format!("Namespace/{made}"))
-        + &step("Fill it", &inside, &format!("ConfigMap/{made}/mine"));
+    let items = [
+        step("Make it", &namespace, &format!("Namespace/{made}")),
+        step("Fill it", &inside, &format!("ConfigMap/{made}/mine")),
+    ]
+    .concat();
     let world = world(server, &ns, &items);
     let run = done(&world);
     server.apply(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: theirs, namespace: {made}}}}}"));
