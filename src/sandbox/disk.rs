@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -78,13 +79,17 @@ impl Disk {
         let handle = file.try_clone().map_err(unreadable)?;
         let damaged = |why: String| SandboxError::Damaged { path: path.to_owned(), why };
         let inner = FileBackend::new(file).map_err(|e| damaged(e.to_string()))?;
-        let database = Builder::new()
-            .set_cache_size(8 << 20)
-            .create_with_backend(PageCache { inner, lock: handle })
-            .map_err(|e| damaged(e.to_string()))?;
-        let disk = Self { database, path: path.to_owned() };
-        let loaded = disk.load().map_err(damaged)?;
-        Ok((disk, loaded))
+        // redb takes what its pages say for granted: a file with a sound head and broken pages makes it panic
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(move || {
+            let database = Builder::new()
+                .set_cache_size(8 << 20)
+                .create_with_backend(PageCache { inner, lock: handle })
+                .map_err(|e| e.to_string())?;
+            let disk = Self { database, path: path.to_owned() };
+            let loaded = disk.load()?;
+            Ok((disk, loaded))
+        }));
+        opened.unwrap_or_else(|_| Err("its pages are broken".to_owned())).map_err(damaged)
     }
 
     fn load(&self) -> Result<Loaded, String> {

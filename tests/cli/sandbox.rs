@@ -206,6 +206,8 @@ fn a_reset_clears_what_runs_left_even_where_it_cannot_be_read() {
     world.run("sandbox reset --context staging").exits(0).prints("objects removed");
     assert!(world.object("staging", "/api/v1/namespaces/default/configmaps/hello").is_none());
     let folder = fs::read_dir(world.state().join("sandbox")).unwrap().next().unwrap().unwrap().path();
+    // another file, which whoever closes the old one late does not write to
+    fs::remove_file(folder.join("state.redb")).unwrap();
     fs::write(folder.join("state.redb"), vec![b'x'; 8192]).unwrap();
     world.run("sandbox reset --context staging").exits(0).prints("could not be read");
     world.go().exits(0);
@@ -223,5 +225,5 @@ fn a_sandbox_that_another_process_has_names_that_process() {
     let refused = world.run("sandbox serve --context staging");
     refused.exits(30).says("in use by").says("sandbox serve --context staging");
     live.signal(Signal::INT);
-    live.ends();
+    live.ends().exits(130);
 }
