@@ -1,13 +1,17 @@
-//! What a server checks and fills in before it keeps an object: names, namespaces, defaults of a few built-in kinds.
+//! What a server checks before it keeps an object: type and address, names, namespaces, definitions, what may not
+//! change, quotas.
 
 use serde_json::{Value, json};
 
 use super::kinds::{self, CRD_RESOURCE, Kind};
 use super::meta;
 use super::request::Place;
-use super::secrets;
+use super::schema::{self, Schema};
 use super::status::{ApiError, Cause};
 use super::store::{Key, Tx};
+
+/// Versions that a server still reads and no longer serves.
+const RETIRED: [&str; 4] = ["apps/v1beta1", "apps/v1beta2", "batch/v1beta1", "policy/v1beta1"];
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -21,24 +25,54 @@ fn is_label(text: &str) -> bool {
         && bytes.iter().all(|b| ends(*b) || *b == b'-')
 }
 
+/// Why a text is no name of the short kind, such as a container's.
+pub(crate) fn label_misfit(text: &str) -> Option<&'static str> {
+    (!is_label(text) || text.len() > 63).then_some(LABEL)
+}
+
+fn is_qualified(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    text.len() <= 63
+        && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+}
+
+/// What is wrong with the key of a label or an annotation.
+pub(crate) fn label_key_misfit(field: &str, key: &str) -> Option<Cause> {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let prefix_legal = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label));
+    (!is_qualified(name) || !prefix_legal).then(|| {
+        Cause::invalid(
+            field,
+            &key.into(),
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+        )
+    })
+}
+
+/// What is wrong with the value of a label.
+pub(crate) fn label_value_misfit(field: &str, value: &str) -> Option<Cause> {
+    (!value.is_empty() && !is_qualified(value)).then(|| {
+        Cause::invalid(
+            field,
+            &value.into(),
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+        )
+    })
+}
+
 /// Checks the sent type against the path's; a missing one is filled in for built-in kinds.
 pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiError> {
     let expected = place.api_version();
     let Some(map) = object.as_object_mut() else {
         return Err(ApiError::bad_request("the object provided is not a JSON object"));
     };
-    if !map.get("metadata").is_none_or(|metadata| metadata.is_object() || metadata.is_null()) {
+    if place.kind.is_custom() && !map.get("metadata").is_none_or(|metadata| metadata.is_object() || metadata.is_null()) {
+        let kind = &place.kind.kind;
         return Err(ApiError::bad_request(format!(
-            "{} in version {:?} cannot be handled as a {}: metadata: expected a map",
-            place.kind.kind, place.version, place.kind.kind
-        )));
-    }
-    let misshapen =
-        ["spec", "status"].into_iter().find(|field| map.get(*field).is_some_and(|v| !v.is_object() && !v.is_null()));
-    if let Some(field) = misshapen.filter(|_| !place.kind.is_custom()) {
-        let (kind, version) = (&place.kind.kind, &place.version);
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: {field}: expected a map"
+            "{kind} in version {:?} cannot be handled as a {kind}: metadata: expected a map",
+            place.version
         )));
     }
     if !place.kind.is_custom() {
@@ -53,12 +87,18 @@ pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiErro
         }
     }
     let sent = map["apiVersion"].as_str().unwrap_or_default();
-    if sent != expected && !place.kind.is_custom() {
-        let kind = map["kind"].as_str().unwrap_or_default();
-        let version = sent.rsplit('/').next().unwrap_or_default();
+    let named = map["kind"].as_str().unwrap_or_default();
+    if !place.kind.is_custom() && (sent != expected || named != place.kind.kind) && !RETIRED.contains(&sent) {
+        let (group, version) = sent.split_once('/').unwrap_or(("", sent));
+        let why = if Schema::built_in(group, version, named).is_some() {
+            let own = if place.kind.group.is_empty() { "core" } else { &place.kind.group };
+            format!("converting ({version}.{named}) to ({own}.{}): unknown conversion", place.kind.kind)
+        } else {
+            format!("no kind {named:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
+        };
+        let kind = &place.kind.kind;
         return Err(ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"",
-            place.kind.kind
+            "{named} in version {version:?} cannot be handled as a {kind}: {why}"
         )));
     }
     if sent != expected {
@@ -71,12 +111,6 @@ pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiErro
         let name = map.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default();
         let cause = Cause::invalid("kind", &sent.into(), &format!("must be {}", place.kind.kind));
         return Err(ApiError::invalid_as(&place.kind.group, sent, name, &[cause]));
-    }
-    if sent != place.kind.kind {
-        return Err(ApiError::bad_request(format!(
-            "{sent} in version {:?} cannot be handled as a {}: the kind in the data does not match the path's",
-            place.version, place.kind.kind
-        )));
     }
     Ok(())
 }
@@ -152,124 +186,6 @@ pub(crate) fn namespace_takes(tx: &Tx<'_>, place: &Place, name: &str) -> Result<
     Ok(())
 }
 
-fn default(object: &mut Value, path: &str, value: Value) {
-    if meta::at(object, path).is_none_or(Value::is_null) {
-        meta::set(object, path, value);
-    }
-}
-
-/// Fills in what a server fills in for a few built-in kinds.
-pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
-    match kind.resource().as_str() {
-        "secrets" => {
-            secrets::fold_string_data(object);
-            default(object, "type", "Opaque".into());
-        }
-        "namespaces" => {
-            let name = meta::name(object).to_owned();
-            let metadata = meta::metadata_mut(object);
-            let labels = meta::map_mut(metadata.entry("labels").or_insert(Value::Null));
-            labels.insert("kubernetes.io/metadata.name".into(), name.into());
-        }
-        "configmaps" => {
-            if let Some(map) = object.as_object_mut() {
-                // Empty maps are left out, as a server writes them.
-                let is_data = |field: &str| matches!(field, "data" | "binaryData");
-                map.retain(|field, value| !is_data(field) || value.as_object().is_none_or(|data| !data.is_empty()));
-            }
-        }
-        "deployments.apps" => {
-            default(object, "spec.replicas", 1.into());
-            default(object, "spec.revisionHistoryLimit", 10.into());
-            default(object, "spec.progressDeadlineSeconds", 600.into());
-            default(object, "spec.strategy.type", "RollingUpdate".into());
-            if object["spec"]["strategy"]["type"] == "RollingUpdate" {
-                default(object, "spec.strategy.rollingUpdate.maxSurge", "25%".into());
-                default(object, "spec.strategy.rollingUpdate.maxUnavailable", "25%".into());
-            }
-            pod_defaults(object);
-        }
-        "statefulsets.apps" | "replicasets.apps" => {
-            default(object, "spec.replicas", 1.into());
-            pod_defaults(object);
-        }
-        "daemonsets.apps" | "jobs.batch" => pod_defaults(object),
-        "services" => service_defaults(object),
-        _ => {}
-    }
-}
-
-/// The items of a list that are maps.
-fn items<'a>(object: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
-    object.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten().filter(|item| item.is_object())
-}
-
-/// Fills in what a server decides itself: nobody owns these fields.
-pub(crate) fn prepare(kind: &Kind, object: &mut Value) {
-    match kind.resource().as_str() {
-        "namespaces" if !meta::is_terminating(object) => {
-            default(object, "spec.finalizers", json!(["kubernetes"]));
-            default(object, "status.phase", "Active".into());
-        }
-        "services" => {
-            assign_address(object);
-            default(object, "status.loadBalancer", json!({}));
-        }
-        "deployments.apps" | "jobs.batch" | "cronjobs.batch" => default(object, "status", json!({})),
-        _ => {}
-    }
-}
-
-fn assign_address(service: &mut Value) {
-    if service["spec"]["type"] != "ExternalName" && meta::at(service, "spec.clusterIP").is_none() {
-        // Derived from the UID: stable, and no table of addresses is needed.
-        let uid = meta::uid(service).replace('-', "");
-        let part = |at: usize| uid.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(1);
-        let address = format!("10.96.{}.{}", part(0), part(2));
-        meta::set(service, "spec.clusterIP", address.clone().into());
-        default(service, "spec.clusterIPs", json!([address]));
-        default(service, "spec.ipFamilies", json!(["IPv4"]));
-        default(service, "spec.ipFamilyPolicy", "SingleStack".into());
-    }
-}
-
-fn pod_defaults(workload: &mut Value) {
-    let Some(template) = workload.pointer_mut("/spec/template").filter(|template| template["spec"].is_object()) else {
-        return;
-    };
-    for (path, value) in [
-        ("spec.restartPolicy", json!("Always")),
-        ("spec.terminationGracePeriodSeconds", json!(30)),
-        ("spec.dnsPolicy", json!("ClusterFirst")),
-        ("spec.schedulerName", json!("default-scheduler")),
-        ("spec.securityContext", json!({})),
-    ] {
-        default(template, path, value);
-    }
-    for container in items(template, "/spec/containers") {
-        let image = container["image"].as_str().unwrap_or_default();
-        let newest = image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
-        default(container, "imagePullPolicy", if newest { "Always" } else { "IfNotPresent" }.into());
-        default(container, "terminationMessagePath", "/dev/termination-log".into());
-        default(container, "terminationMessagePolicy", "File".into());
-        default(container, "resources", json!({}));
-        for port in items(container, "/ports") {
-            default(port, "protocol", "TCP".into());
-        }
-    }
-}
-
-fn service_defaults(service: &mut Value) {
-    default(service, "spec.type", "ClusterIP".into());
-    default(service, "spec.sessionAffinity", "None".into());
-    default(service, "spec.internalTrafficPolicy", "Cluster".into());
-    for port in items(service, "/spec/ports") {
-        default(port, "protocol", "TCP".into());
-        let number = port["port"].clone();
-        default(port, "targetPort", number);
-    }
-}
-
 /// Checks and completes a definition of a custom kind.
 pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
     if kind.resource() != CRD_RESOURCE {
@@ -279,34 +195,76 @@ pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
     let mut causes = Vec::new();
+    if name != format!("{plural}.{group}") {
+        let what = "must be spec.names.plural+\".\"+spec.group";
+        causes.push(Cause::invalid("metadata.name", &name.clone().into(), what));
+    }
     for (field, pointer) in [
         ("spec.group", "/spec/group"),
         ("spec.scope", "/spec/scope"),
         ("spec.names.plural", "/spec/names/plural"),
+        ("spec.names.singular", "/spec/names/singular"),
         ("spec.names.kind", "/spec/names/kind"),
+        ("spec.names.listKind", "/spec/names/listKind"),
     ] {
         if text(pointer).is_empty() {
             causes.push(Cause::required(field, ""));
         }
     }
-    let versions = object.pointer("/spec/versions").and_then(Value::as_array);
-    let stored = versions.into_iter().flatten().filter(|version| version["storage"] == true).count();
+    let scope = text("/spec/scope");
+    if !matches!(scope.as_str(), "" | "Cluster" | "Namespaced") {
+        causes.push(Cause {
+            reason: "FieldValueNotSupported",
+            field: "spec.scope".into(),
+            message: format!("Unsupported value: {scope:?}: supported values: \"Cluster\", \"Namespaced\""),
+        });
+    }
+    let versions = object.pointer("/spec/versions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let stored = versions.iter().filter(|version| version["storage"] == true).count();
     if stored != 1 {
         let shown = object.pointer("/spec/versions").cloned().unwrap_or_default();
         causes.push(Cause::invalid("spec.versions", &shown, "must have exactly one version marked as storage version"));
+        if stored == 0 {
+            let what = "must have at least one stored version";
+            causes.push(Cause::invalid("status.storedVersions", &Value::Null, what));
+        }
     }
-    if causes.is_empty() && name != format!("{plural}.{group}") {
-        causes.push(Cause::invalid(
-            "metadata.name",
-            &name.clone().into(),
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
+    for (place, version) in versions.iter().enumerate() {
+        let field = format!("spec.versions[{place}].schema.openAPIV3Schema");
+        match version.pointer("/schema/openAPIV3Schema").filter(|schema| schema.is_object()) {
+            // One version alone is spoken of as the older form of a definition has it.
+            Some(whole) if versions.len() == 1 => {
+                causes.extend(schema::structural_errors(whole, "spec.validation.openAPIV3Schema", true));
+            }
+            Some(whole) => causes.extend(schema::structural_errors(whole, &field, true)),
+            None => causes.push(Cause::required(&field, "")),
+        }
     }
     if !causes.is_empty() {
         return Err(ApiError::invalid(kind, &name, &causes));
     }
     kinds::establish(object, &meta::now());
     Ok(())
+}
+
+/// Refuses new finalizers on an object that is on its way out.
+pub(crate) fn no_new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), ApiError> {
+    if !meta::is_terminating(old) {
+        return Ok(());
+    }
+    let list = |object: &Value| object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let before = list(old);
+    let fresh: Vec<String> =
+        list(new).iter().filter(|finalizer| !before.contains(finalizer)).map(Value::to_string).collect();
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        fresh.join(", ")
+    );
+    let cause = Cause { reason: "FieldValueForbidden", field: "metadata.finalizers".into(), message };
+    Err(ApiError::invalid(kind, meta::name(old), &[cause]))
 }
 
 /// Refuses changes of what cannot change after creation.
@@ -327,5 +285,83 @@ pub(crate) fn unchangeable(kind: &Kind, old: &Value, new: &Value) -> Result<(), 
             }
         }
     }
+    let stays = |field: &str| {
+        let at = |object: &Value| meta::at(object, field).cloned().unwrap_or_default();
+        (at(old) != at(new)).then(|| Cause::invalid(field, &at(new), "field is immutable"))
+    };
+    match resource.as_str() {
+        "secrets" => causes.extend(stays("type")),
+        "jobs.batch" if old["spec"]["suspend"] != true => {
+            causes.extend(stays("spec.completions").filter(|_| old["spec"]["completionMode"] != "Indexed"));
+            let plain = |object: &Value| object["spec"]["template"]["spec"].clone();
+            if plain(old) != plain(new) {
+                let template = &new["spec"]["template"];
+                causes.push(Cause::invalid("spec.template", template, "field is immutable"));
+            }
+        }
+        "services" => {
+            let (before, after) = (&old["spec"]["clusterIP"], &new["spec"]["clusterIP"]);
+            let kept = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+            if kept(before) && kept(after) && before != after && new["spec"]["type"] != "ExternalName" {
+                let shown = Value::from(vec![after.clone()]);
+                causes.push(Cause::invalid("spec.clusterIPs[0]", &shown, "may not change once set"));
+            }
+        }
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
+            if old["roleRef"] != new["roleRef"] =>
+        {
+            let role = &new["roleRef"];
+            let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
+            causes.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
+        }
+        "statefulsets.apps" => {
+            const FREE: [&str; 7] = [
+                "replicas",
+                "ordinals",
+                "template",
+                "updateStrategy",
+                "revisionHistoryLimit",
+                "persistentVolumeClaimRetentionPolicy",
+                "minReadySeconds",
+            ];
+            let fixed = |object: &Value| {
+                let mut spec = object["spec"].as_object().cloned().unwrap_or_default();
+                spec.retain(|field, _| !FREE.contains(&field.as_str()));
+                spec
+            };
+            if fixed(old) != fixed(new) {
+                let message = "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden".to_owned();
+                causes = vec![Cause { reason: "FieldValueForbidden", field: "spec".into(), message }];
+            }
+        }
+        _ => {}
+    }
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, meta::name(old), &causes)) }
+}
+
+/// Refuses a new object that a quota of its namespace has no room for.
+pub(crate) fn quota_allows(tx: &Tx<'_>, place: &Place, object: &Value) -> Result<(), ApiError> {
+    let Some(namespace) = place.namespace.as_deref().filter(|_| place.kind.resource() != "resourcequotas") else {
+        return Ok(());
+    };
+    let resource = place.kind.resource();
+    let counted = format!("count/{resource}");
+    for (_, quota) in tx.list("resourcequotas", Some(namespace)) {
+        let Some(hard) = quota["status"]["hard"].as_object().or_else(|| quota["spec"]["hard"].as_object()) else {
+            continue;
+        };
+        for (name, limit) in hard.iter().filter(|(name, _)| **name == resource || **name == counted) {
+            let used = tx.list(&resource, Some(namespace)).len() as u64;
+            let most = limit.as_str().and_then(|text| text.parse::<u64>().ok()).or_else(|| limit.as_u64());
+            if most.is_some_and(|most| used + 1 > most) {
+                let why = format!(
+                    "exceeded quota: {}, requested: {name}=1, used: {name}={used}, limited: {name}={}",
+                    meta::name(&quota),
+                    limit.as_str().map_or_else(|| limit.to_string(), str::to_owned)
+                );
+                return Err(ApiError::forbidden(&place.kind, meta::name(object), &why, None));
+            }
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use sha2::{Digest as _, Sha256};
+
 use super::kinds::{Kind, Registry};
+use super::secrets;
 
 const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 /// The release whose behaviour is followed.
@@ -27,7 +30,7 @@ pub(crate) fn version() -> Value {
 
 /// `/api`
 pub(crate) fn core() -> Value {
-    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1:6443"}]})
 }
 
 /// `/apis`
@@ -58,6 +61,37 @@ fn of_version<'a>(registry: &'a Registry, group: &'a str, version: &'a str) -> i
     registry.of_group(group).map(|kind| &**kind).filter(move |kind| kind.versions.iter().any(|v| v == version))
 }
 
+/// Name, kind, group and version (empty: the resource's own), and verbs of a kind's subresources, in a server's order.
+fn below<'a>(
+    kind: &'a Kind,
+    version: &str,
+) -> impl Iterator<Item = (&'a str, &'a str, &'static str, &'static [&'static str])> {
+    let entry = kind.version_entry(version);
+    let has = |name: &str| entry.is_none_or(|entry| entry["subresources"].get(name).is_some());
+    let status = (kind.status && has("status")).then_some(("status", kind.kind.as_str(), "", &SUBRESOURCE_VERBS[..]));
+    let scale = (kind.scale.is_some() && has("scale")).then_some(("scale", "Scale", "autoscaling/v1", &SUBRESOURCE_VERBS[..]));
+    let others = kind.others.iter().map(|&(name, sort, group_version, verbs)| (name, sort, group_version, verbs));
+    let mut all: Vec<_> = others.chain(status).chain(scale).collect();
+    if !kind.is_custom() {
+        all.sort_by_key(|row| row.0);
+    }
+    all.into_iter()
+}
+
+/// A server's word for the version that objects are kept in: clients compare it, and take nothing from it.
+fn storage_hash(kind: &Kind) -> String {
+    // Some kinds are kept in another version than the preferred one, or in another group.
+    let (group, version) = match kind.resource().as_str() {
+        "events.events.k8s.io" => ("", "v1"),
+        "volumeattributesclasses.storage.k8s.io" | "customresourcedefinitions.apiextensions.k8s.io" => {
+            (kind.group.as_str(), "v1beta1")
+        }
+        _ => (kind.group.as_str(), kind.stored.as_str()),
+    };
+    let digest = Sha256::digest(format!("{group}/{version}/{}", kind.kind));
+    secrets::encode(&digest[..8])
+}
+
 /// `/api/v1` and `/apis/<group>/<version>`
 pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Value {
     let mut resources = Vec::new();
@@ -72,22 +106,28 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Valu
         if !kind.categories.is_empty() {
             entry["categories"] = json!(kind.categories);
         }
-        resources.push(entry);
-        if kind.status {
-            resources.push(json!({
-                "name": format!("{}/status", kind.plural), "singularName": "", "namespaced": kind.namespaced,
-                "kind": kind.kind, "verbs": SUBRESOURCE_VERBS,
-            }));
+        if !kind.create_only && !kind.read_only {
+            entry["storageVersionHash"] = storage_hash(kind).into();
         }
-        if kind.scale.is_some() {
-            resources.push(json!({
-                "name": format!("{}/scale", kind.plural), "singularName": "", "namespaced": kind.namespaced,
-                "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": SUBRESOURCE_VERBS,
-            }));
+        resources.push(entry);
+        for (name, sort, group_version, verbs) in below(kind, version) {
+            let mut entry = json!({
+                "name": format!("{}/{name}", kind.plural), "singularName": "", "namespaced": kind.namespaced,
+                "kind": sort, "verbs": verbs,
+            });
+            if let Some((group, version)) = group_version.split_once('/') {
+                entry["group"] = group.into();
+                entry["version"] = version.into();
+            }
+            resources.push(entry);
         }
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    if !group.is_empty() {
+        list["apiVersion"] = "v1".into();
+    }
+    list
 }
 
 /// `/api` (with `core`) or `/apis` in the aggregated form.
@@ -115,15 +155,16 @@ pub(crate) fn aggregated(registry: &Registry, core: bool) -> Value {
 }
 
 fn entry(kind: &Kind, version: &str) -> Value {
-    let own = json!({"group": kind.group, "version": version, "kind": kind.kind});
-    let mut subresources = Vec::new();
-    if kind.status {
-        subresources.push(json!({"subresource": "status", "responseKind": own, "verbs": SUBRESOURCE_VERBS}));
-    }
-    if kind.scale.is_some() {
-        let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
-        subresources.push(json!({"subresource": "scale", "responseKind": scale, "verbs": SUBRESOURCE_VERBS}));
-    }
+    // A built-in group's discovery leaves out what follows from where it stands.
+    let (own_group, own_version) = if kind.is_custom() { (kind.group.as_str(), version) } else { ("", "") };
+    let own = json!({"group": own_group, "version": own_version, "kind": kind.kind});
+    let subresources: Vec<Value> = below(kind, version)
+        .map(|(name, sort, group_version, verbs)| {
+            let (group, version) = group_version.split_once('/').unwrap_or((own_group, own_version));
+            let shape = json!({"group": group, "version": version, "kind": sort});
+            json!({"subresource": name, "responseKind": shape, "verbs": verbs})
+        })
+        .collect();
     let mut entry = json!({
         "resource": kind.plural, "responseKind": own, "scope": if kind.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": kind.singular, "verbs": kind.verbs(),

@@ -10,12 +10,15 @@ mod apply;
 mod control;
 mod controllers;
 mod discovery;
+mod defaults;
 mod disk;
 mod fault;
 mod holder;
+mod intake;
 mod kinds;
 mod load;
 mod meta;
+mod openapi;
 mod patch;
 mod pods;
 mod protobuf;
@@ -24,6 +27,7 @@ mod remove;
 mod request;
 mod routes;
 mod secrets;
+mod schema;
 mod seed;
 mod selector;
 mod serve;
@@ -31,6 +35,8 @@ mod service;
 mod status;
 mod store;
 mod strategic;
+mod table;
+mod validate;
 mod watch;
 mod write;
 
@@ -154,6 +160,7 @@ impl Sandbox {
     }
 
     fn with(store: Store, options: Options) -> Result<Self, SandboxError> {
+        let store = if options.controllers { store } else { store.without_collector() };
         seed::lay_down(&store, options.seed).map_err(|error| SandboxError::NotSetUp {
             why: error.body()["message"].as_str().unwrap_or_default().to_owned(),
         })?;

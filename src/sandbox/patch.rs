@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::admit;
-use super::apply::{self, Lists, Manager, Operation};
+use super::intake;
+use super::apply::{self, Manager, Node, Operation};
 use super::meta;
 use super::request::{Call, Place};
-use super::secrets;
 use super::status::{ApiError, Cause};
 use super::store::{Store, Tx};
 use super::strategic;
@@ -33,6 +33,11 @@ pub(crate) fn patch(store: &Store, place: &Place, call: &Call, name: &str) -> Re
     if sort == APPLY {
         return server_side_apply(store, place, call, name, dry);
     }
+    intake::options_fit(call, "PatchOptions")?;
+    // What is not there is missing, whatever the patch says.
+    if store.get(&place.key(name)).is_none() {
+        return Err(ApiError::not_found(&place.kind, name));
+    }
     let body = write::read_body(&call.body)?;
     if call.query.flag("force") {
         let cause = Cause {
@@ -51,7 +56,28 @@ pub(crate) fn patch(store: &Store, place: &Place, call: &Call, name: &str) -> Re
             return Ok((set_scale(tx, place, &old, &after, &manager)?, false));
         }
         let mut after = after;
-        admit::type_fits(place, &mut after)?;
+        let shown = || after.to_string();
+        if after["kind"] != place.kind.kind.as_str() || after["apiVersion"] != place.api_version() {
+            let why = format!(
+                "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+                after["kind"], after["apiVersion"]
+            );
+            return Err(intake::patch_invalid(&shown(), &why));
+        }
+        admit::type_fits(place, &mut after.clone())?;
+        let (sent, kept) = (meta::uid(&after), meta::uid(&old));
+        if sent != kept && !sent.is_empty() {
+            let cause = Cause::invalid("metadata.uid", &sent.into(), "field is immutable");
+            return Err(ApiError::invalid(&place.kind, name, &[cause.clone(), cause]));
+        }
+        let text = shown();
+        after = intake::taken(place, call, after, Vec::new()).map_err(|why| {
+            if sort == STRATEGIC {
+                intake::patch_invalid(&strategic::shown(&body), &strategic::in_its_words(why))
+            } else {
+                intake::patch_invalid(&text, &why)
+            }
+        })?;
         Ok((write::update(tx, place, &old, after, Some(&manager))?, false))
     })
 }
@@ -70,18 +96,24 @@ fn patched(place: &Place, sort: &str, before: &Value, body: &Value) -> Result<Va
                 let message = "the server rejected our request due to an error in our request";
                 ApiError::new(422, "Invalid", message, Some(json!({})))
             };
-            if !body.is_array() {
-                return Err(ApiError::bad_request("error decoding patch: the patch is not a JSON array"));
-            }
             let operations: json_patch::Patch = serde_json::from_value(body.clone()).map_err(|_| refused())?;
             json_patch::patch(&mut after, &operations).map_err(|_| refused())?;
         }
         _ if !body.is_object() => {
-            return Err(ApiError::bad_request("error decoding patch: the patch is not a JSON object"));
+            let what = match body {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Number(_) => "number",
+                _ => "bool",
+            };
+            let decoding = if sort == MERGE { "error decoding patch: " } else { "" };
+            return Err(ApiError::bad_request(format!(
+                "{decoding}json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+            )));
         }
         STRATEGIC => {
-            after = strategic::merge(Lists::of(&place.kind), &after, body, &[])
-                .map_err(|why| ApiError::bad_request(format!("error when evaluating the patch: {why}")))?;
+            after = strategic::merge(Node::of(&place.kind, &place.version), &after, body)
+                .map_err(|why| ApiError::new(500, "", why, None))?;
         }
         _ => json_patch::merge(&mut after, body),
     }
@@ -110,17 +142,21 @@ fn server_side_apply(
         subresource: place.subresource.clone(),
         api_version: place.api_version(),
     };
+    if !place.kind.is_custom() && config["kind"].is_string() && config["apiVersion"].is_string() {
+        let (sent, named) = (config["apiVersion"].as_str().unwrap_or_default(), &config["kind"]);
+        if sent == place.api_version() && *named != place.kind.kind.as_str() {
+            let (group, version) = sent.split_once('/').unwrap_or(("", sent));
+            let kind = named.as_str().unwrap_or_default();
+            return Err(ApiError::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
+        }
+    }
     admit::type_fits(place, &mut config)?;
+    intake::typed(place, &config)?;
     admit::address_fits(place, &mut config)?;
     if config["metadata"]["managedFields"].as_array().is_some_and(|list| !list.is_empty()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    if place.kind.status {
-        apply::surrender(&mut config, place.subresource == "status");
-    }
-    if place.kind.resource() == "secrets" {
-        secrets::fold_string_data(&mut config);
-    }
+    intake::addressed(place, &mut config);
     let force = call.query.flag("force");
     store.write(dry, |tx| {
         let Some(old) = tx.get(&place.key(name)) else {
@@ -134,9 +170,13 @@ fn server_side_apply(
                 return Err(ApiError::conflict(&place.kind, name, &why));
             }
             let new = apply::applied(&place.kind, &json!({}), &config, &manager, force)?;
+            let mut new = intake::settled(place, new)?;
+            meta::metadata_mut(&mut new).remove("resourceVersion");
+            intake::blank_status(place, &mut new);
             return Ok((write::insert(tx, place, new, None)?, true));
         };
         let new = apply::applied(&place.kind, &old, &config, &manager, force)?;
+        let new = intake::settled(place, new)?;
         Ok((write::update(tx, place, &old, new, None)?, false))
     })
 }

@@ -11,8 +11,9 @@ use super::meta;
 use super::request::{Call, Place};
 use super::secrets;
 use super::selector::Selector;
-use super::status::ApiError;
+use super::status::{ApiError, Cause};
 use super::store::Store;
+use super::table;
 
 /// How much of an object a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +61,14 @@ impl Serialize for Untyped<'_> {
 /// `GET` of a collection, written out as JSON.
 pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>, ApiError> {
     let selector = Selector::parse(&place.kind, call.query.text("labelSelector"), call.query.text("fieldSelector"))?;
+    options_fit(call, false)?;
     let (objects, version) = store.list(&place.kind.resource(), place.namespace.as_deref());
     check_version(call, version)?;
     let page = Page::of(call, version)?;
     let matching = objects.iter().filter(|object| selector.matches(object)).filter(|object| page.is_after(object));
     let mut items: Vec<&Arc<Value>> = matching.collect();
     let mut metadata = json!({"resourceVersion": page.version.to_string()});
-    if place.kind.is_custom() {
+    if place.kind.is_custom() && !table::wanted(call) {
         metadata["continue"] = "".into(); // what a server writes for these kinds only
     }
     if page.limit > 0 && items.len() > page.limit {
@@ -79,7 +81,62 @@ pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>,
             metadata["remainingItemCount"] = left.into();
         }
     }
+    if table::wanted(call) {
+        let objects: Vec<&Value> = items.iter().map(|object| &***object).collect();
+        return serde_json::to_vec(&table::table(place, call, &metadata, &objects)).map_err(ApiError::internal);
+    }
     written(place, Form::of(call), &metadata, &items)
+}
+
+/// Checks the options of a list or a watch against each other.
+pub(crate) fn options_fit(call: &Call, watch: bool) -> Result<(), ApiError> {
+    for name in ["limit", "timeoutSeconds"] {
+        let text = call.query.text(name);
+        if !text.is_empty() && text.parse::<i64>().is_err() {
+            return Err(ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+        }
+    }
+    let refused = |field: &str, reason: &'static str, message: String| {
+        let cause = Cause { reason, field: field.to_owned(), message };
+        Err(ApiError::invalid_as("meta.k8s.io", "ListOptions", "", &[cause]))
+    };
+    let forbidden =
+        |field: &str, why: &str| refused(field, "FieldValueForbidden", format!("Forbidden: {why}"));
+    let (rule, version) = (call.query.text("resourceVersionMatch"), call.query.text("resourceVersion"));
+    let initial = call.query.all("sendInitialEvents").next().is_some();
+    if !watch && initial {
+        return forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    }
+    if watch && initial && rule != "NotOlderThan" {
+        return forbidden(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        );
+    }
+    if watch && !initial && !rule.is_empty() {
+        return forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        );
+    }
+    if watch || rule.is_empty() {
+        return Ok(());
+    }
+    if version.is_empty() {
+        return forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    }
+    match rule {
+        "Exact" if version == "0" => forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+        ),
+        "Exact" | "NotOlderThan" => Ok(()),
+        other => refused(
+            "resourceVersionMatch",
+            "FieldValueNotSupported",
+            format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""),
+        ),
+    }
 }
 
 /// A list object around the items.
@@ -123,8 +180,30 @@ fn check_version(call: &Call, current: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// As [`check_version`], in the words of a read of one object.
+pub(crate) fn version_fits(call: &Call, current: u64) -> Result<(), ApiError> {
+    number_of(call)?;
+    check_version(call, current)
+}
+
+fn number_of(call: &Call) -> Result<u64, ApiError> {
+    let text = call.query.text("resourceVersion");
+    if text.is_empty() {
+        return Ok(0);
+    }
+    text.parse().map_err(|_| {
+        let why = format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        ApiError::new(500, "", why, None)
+    })
+}
+
+/// Where a watch starts; 0 when nothing is said.
+pub(crate) fn watched_from(call: &Call) -> Result<u64, ApiError> {
+    number_of(call)
+}
+
 /// The resourceVersion of a read; 0 when none is given.
-pub(crate) fn version_of(call: &Call) -> Result<u64, ApiError> {
+fn version_of(call: &Call) -> Result<u64, ApiError> {
     let text = call.query.text("resourceVersion");
     if text.is_empty() {
         return Ok(0);
@@ -152,7 +231,17 @@ impl Page {
         }
         let read =
             secrets::decode(token).and_then(|bytes| serde_json::from_slice::<(u64, String, String)>(&bytes).ok());
-        let (version, namespace, name) = read.ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+        let (version, namespace, name) = read.ok_or_else(|| {
+            let why = if token.len() % 4 == 1 {
+                "illegal base64 data at input byte 0"
+            } else {
+                "invalid character '\\u009e' looking for beginning of value"
+            };
+            ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        })?;
+        if !matches!(call.query.text("resourceVersion"), "" | "0") {
+            return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+        }
         Ok(Self { limit, version, after: Some((namespace, name)) })
     }
 

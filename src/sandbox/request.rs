@@ -1,5 +1,6 @@
 //! A request as the API understands it: query parameters and the place that a path names.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub(crate) struct Call {
     pub content_type: String,
     pub user_agent: String,
     pub body: Bytes,
+    /// What the client is told beside the answer.
+    pub warnings: RefCell<Vec<String>>,
 }
 
 impl Call {
@@ -43,19 +46,17 @@ impl Call {
 
 /// Judges values of `dryRun`: only `All` is known.
 pub(crate) fn dry_run<'a>(options: &str, values: impl Iterator<Item = &'a str>) -> Result<bool, ApiError> {
-    let mut dry = false;
-    for value in values {
-        if value != "All" {
-            let cause = Cause {
-                reason: "FieldValueNotSupported",
-                field: "dryRun".into(),
-                message: format!("Unsupported value: {:?}: supported values: \"All\"", [value]),
-            };
-            return Err(ApiError::invalid_as("meta.k8s.io", options, "", &[cause]));
-        }
-        dry = true;
+    let given: Vec<&str> = values.collect();
+    if given.iter().any(|value| *value != "All") {
+        let shown: Vec<String> = given.iter().map(|value| format!("{value:?}")).collect();
+        let cause = Cause {
+            reason: "FieldValueNotSupported",
+            field: "dryRun".into(),
+            message: format!("Unsupported value: [{}]: supported values: \"All\"", shown.join(",")),
+        };
+        return Err(ApiError::invalid_as("meta.k8s.io", options, "", &[cause]));
     }
-    Ok(dry)
+    Ok(!given.is_empty())
 }
 
 /// Decoded query parameters, in their order.
@@ -117,7 +118,7 @@ pub(crate) struct Place {
     /// `None` for cluster-scoped kinds and for all namespaces.
     pub namespace: Option<String>,
     pub name: Option<String>,
-    /// Empty, `status` or `scale`.
+    /// Empty, `status`, `scale` or `finalize`.
     pub subresource: String,
 }
 
@@ -145,6 +146,14 @@ pub(crate) enum Target {
     /// `/api/v1`, `/apis/<group>/<version>`
     Resources(String, String),
     Objects(Place),
+    /// `/api/v1/watch/…`
+    Watched(Place),
+    /// `/openapi/v2`
+    OpenApi2,
+    /// `/openapi/v3`
+    OpenApi,
+    /// `/openapi/v3/apis/<group>/<version>`
+    OpenApiOf(String, String),
 }
 
 /// Reads a path.
@@ -154,11 +163,27 @@ pub(crate) fn target(registry: &Registry, path: &str) -> Result<Target, ApiError
     match parts.as_slice() {
         ["version"] => Ok(Target::Version),
         ["readyz" | "livez" | "healthz", ..] => Ok(Target::Health),
+        ["openapi", "v2"] => Ok(Target::OpenApi2),
+        ["openapi", "v3"] => Ok(Target::OpenApi),
+        ["openapi", "v3", "api", version] => Ok(Target::OpenApiOf(String::new(), (*version).to_owned())),
+        ["openapi", "v3", "apis", group, version] => {
+            Ok(Target::OpenApiOf((*group).to_owned(), (*version).to_owned()))
+        }
+        // The old form of a watch.
+        ["api", version, "watch", rest @ ..] => watched(below(registry, "", version, rest)?),
+        ["apis", group, version, "watch", rest @ ..] => watched(below(registry, group, version, rest)?),
         ["api"] => Ok(Target::Core),
         ["apis"] => Ok(Target::Groups),
         ["api", version, rest @ ..] => below(registry, "", version, rest),
         ["apis", group] if served(registry, group, None) => Ok(Target::Group((*group).to_owned())),
         ["apis", group, version, rest @ ..] => below(registry, group, version, rest),
+        _ => Err(ApiError::NoSuchPath),
+    }
+}
+
+fn watched(target: Target) -> Result<Target, ApiError> {
+    match target {
+        Target::Objects(place) => Ok(Target::Watched(place)),
         _ => Err(ApiError::NoSuchPath),
     }
 }
@@ -170,7 +195,12 @@ fn served(registry: &Registry, group: &str, version: Option<&str>) -> bool {
 fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Result<Target, ApiError> {
     if rest.is_empty() {
         let found = served(registry, group, Some(version));
-        return if found { Ok(Target::Resources(group.into(), version.into())) } else { Err(ApiError::NoSuchPath) };
+        let built_in = registry.of_group(group).any(|kind| !kind.is_custom());
+        return match found {
+            true => Ok(Target::Resources(group.into(), version.into())),
+            false if built_in => Err(ApiError::no_such_resource()),
+            false => Err(ApiError::NoSuchPath),
+        };
     }
     let (namespace, plural, name, subresource) = match rest {
         ["namespaces"] => (None, "namespaces", None, ""),
@@ -188,8 +218,7 @@ fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Resu
     };
     // A built-in group answers for all paths below it; other paths are nobody's.
     let nothing = || {
-        let built_in =
-            registry.of_group(group).any(|kind| !kind.is_custom() && kind.versions.iter().any(|v| v == version));
+        let built_in = registry.of_group(group).any(|kind| !kind.is_custom());
         if built_in { ApiError::no_such_resource() } else { ApiError::NoSuchPath }
     };
     let kind = registry.find(group, version, plural).ok_or_else(nothing)?;
@@ -198,8 +227,14 @@ fn below(registry: &Registry, group: &str, version: &str, rest: &[&str]) -> Resu
         "" => true,
         "status" => kind.status,
         "scale" => kind.scale.is_some(),
+        "finalize" => kind.resource() == "namespaces",
         _ => false,
     };
+    if let Some(name) = name.filter(|_| kind.is_custom() && scope_fits && !subresource_served)
+        && matches!(subresource, "status" | "scale")
+    {
+        return Err(ApiError::not_found(kind, name));
+    }
     if !scope_fits || !subresource_served {
         return Err(nothing());
     }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::apply::{Manager, Operation};
 use super::kinds::{CRD_RESOURCE, brought_definitions};
 use super::meta;
 use super::request::Place;
@@ -21,7 +20,10 @@ pub(crate) fn lay_down(store: &Store, platform: bool) -> Result<(), ApiError> {
     let namespaces = ["default", "kube-node-lease", "kube-public", "kube-system"];
     let basics =
         namespaces.iter().map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-    let all: Vec<Value> = basics.chain([node()]).chain(brought_definitions()).collect();
+    let accounts = namespaces.iter().map(|namespace| {
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
+    });
+    let all: Vec<Value> = basics.chain(accounts).chain([node()]).chain(brought_definitions()).collect();
     store.write(false, |tx| all.into_iter().try_for_each(|object| add(tx, object)))?;
     if platform {
         let objects: Vec<Value> = serde_json::from_str(PLATFORM).map_err(ApiError::internal)?;
@@ -46,10 +48,9 @@ fn add(tx: &mut Tx<'_>, object: Value) -> Result<(), ApiError> {
         name: None,
         subresource: String::new(),
     };
-    let manager =
-        Manager { operation: Operation::Update, name: "sandbox".into(), subresource: String::new(), api_version };
     let mut status = object.get("status").cloned();
-    let made = write::insert(tx, &place, object, Some(&manager))?;
+    // Nobody keeps account of what was there from the start; so nothing needs the record of the built-in kinds yet.
+    let made = write::insert(tx, &place, object, None)?;
     if kind.resource() != CRD_RESOURCE
         && let Some(status) = &mut status
     {
@@ -59,8 +60,7 @@ fn add(tx: &mut Tx<'_>, object: Value) -> Result<(), ApiError> {
         let mut new = (*made).clone();
         new["status"] = status.clone();
         place.subresource = "status".into();
-        let manager = Manager { subresource: "status".into(), ..manager };
-        write::update(tx, &place, &made, new, Some(&manager))?;
+        write::update(tx, &place, &made, new, None)?;
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn node() -> Value {
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": "sandbox-node-1", "labels": {
             "kubernetes.io/hostname": "sandbox-node-1", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}},
-        "spec": {},
+        "spec": {"taints": []},
         "status": {
             "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"}, "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "conditions": [

@@ -57,6 +57,24 @@ impl Requirement {
     }
 }
 
+/// Whether a `LabelSelector` of an object, with `matchLabels` and `matchExpressions`, selects these labels.
+pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
+    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let listed = selector["matchExpressions"].as_array().into_iter().flatten();
+    equal.into_iter().all(|(key, value)| labels.get(key) == Some(value))
+        && listed.into_iter().all(|one| {
+            let value = one["key"].as_str().and_then(|key| labels.get(key));
+            let among = value.is_some_and(|value| one["values"].as_array().is_some_and(|list| list.contains(value)));
+            match one["operator"].as_str() {
+                Some("In") => among,
+                Some("NotIn") => !among,
+                Some("Exists") => value.is_some(),
+                Some("DoesNotExist") => value.is_none(),
+                _ => false,
+            }
+        })
+}
+
 /// Splits at commas that are not inside parentheses.
 fn split(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -87,26 +105,41 @@ fn requirement(part: &str) -> Result<Requirement, ApiError> {
     let wrong = |why: &str| ApiError::bad_request(format!("unable to parse requirement: {why}"));
     let made = |key: &str, test: Test| {
         let key = key.trim();
-        let legal = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-        if legal {
+        let words: Vec<&str> = key.split_whitespace().collect();
+        if key.is_empty() {
+            let sign = part.chars().next().map(String::from).unwrap_or_default();
+            return Err(ApiError::bad_request(format!("found '{sign}', expected: !, identifier, or 'end of string'")));
+        }
+        if let [_, second, ..] = words.as_slice() {
+            return Err(wrong(&format!("found '{second}', expected: in, notin, =, ==, !=, gt, lt")));
+        }
+        if super::admit::label_key_misfit("", key).is_none() {
             Ok(Requirement { key: key.to_owned(), test })
         } else {
-            Err(wrong(&format!("invalid label key {key:?}")))
+            Err(wrong(&format!(
+                "<nil>: Invalid value: {key:?}: a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            )))
         }
     };
-    let one = |value: &str| vec![value.trim().to_owned()];
+    let one = |value: &str| match value.split_whitespace().nth(1) {
+        Some(second) => Err(ApiError::bad_request(format!("found '{second}', expected: ',' or 'end of string'"))),
+        None => Ok(vec![value.trim().to_owned()]),
+    };
     if let Some(key) = part.strip_prefix('!') {
         return made(key, Test::Absent);
     }
     if let Some((key, value)) = part.split_once("!=") {
-        return made(key, Test::NotIn(one(value)));
+        return made(key, Test::NotIn(one(value)?));
     }
     if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return made(key, Test::In(one(value)));
+        return made(key, Test::In(one(value)?));
     }
     for (sign, greater) in [('>', true), ('<', false)] {
         if let Some((key, value)) = part.split_once(sign) {
-            let bound = value.trim().parse().map_err(|_| wrong(&format!("{value:?} is not a whole number")))?;
+            let bound = value.trim().parse().map_err(|_| {
+                let value = value.trim();
+                wrong(&format!("values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"))
+            })?;
             return made(key, if greater { Test::Greater(bound) } else { Test::Less(bound) });
         }
     }

@@ -1,5 +1,6 @@
 //! The tower service: from an HTTP request to an HTTP response.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT, WARNING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use super::read::{self, Form};
 use super::request::{Call, Place, Query, Target, target};
 use super::status::ApiError;
 use super::store::Store;
-use super::{Body, Sandbox, discovery, patch, pods, protobuf, remove, watch, write};
+use super::{Body, Sandbox, discovery, openapi, patch, pods, protobuf, remove, table, watch, write};
 
 /// The largest body a server takes, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -63,11 +64,11 @@ where
                         content_type: header(&head.headers, CONTENT_TYPE.as_str()),
                         user_agent: header(&head.headers, USER_AGENT.as_str()),
                         body: body.to_bytes(),
+                        warnings: RefCell::default(),
                     };
-                    match as_json(&mut call) {
-                        Ok(()) => answer(sandbox.store(), &call),
-                        Err(error) => Err(error),
-                    }
+                    let answered = as_json(&mut call).and_then(|()| answer(sandbox.store(), &call));
+                    let answered = answered.unwrap_or_else(|error| refusal(&error));
+                    Ok(as_accepted(warned(answered, &call), &call))
                 }
                 Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large()),
                 Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
@@ -84,6 +85,25 @@ fn as_json(call: &mut Call) -> Result<(), ApiError> {
         call.content_type = "application/json".into();
     }
     Ok(())
+}
+
+/// JSON is YAML, too: who asks for YAML first is told that it is.
+fn as_accepted(mut response: Response<Body>, call: &Call) -> Response<Body> {
+    let json = response.headers().get(CONTENT_TYPE).is_some_and(|sort| sort == "application/json");
+    if json && call.accept.starts_with("application/yaml") {
+        response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/yaml"));
+    }
+    response
+}
+
+/// The answer with the warnings that came up.
+fn warned(mut response: Response<Body>, call: &Call) -> Response<Body> {
+    for warning in call.warnings.borrow().iter() {
+        if let Ok(value) = format!("299 - {warning:?}").parse() {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
 }
 
 fn header(headers: &HeaderMap, name: &str) -> String {
@@ -119,7 +139,8 @@ fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
     }
     let registry = store.registry();
     let target = target(&registry, &call.path)?;
-    if !matches!(target, Target::Objects(_)) && !matches!(call.method, Method::GET | Method::HEAD) {
+    let documents = matches!(target, Target::Group(_) | Target::Resources(..) | Target::Core | Target::Groups);
+    if !documents && !matches!(target, Target::Objects(_)) && !matches!(call.method, Method::GET | Method::HEAD) {
         return Err(ApiError::method_not_allowed());
     }
     let aggregated = discovery::wants_aggregated(&call.accept);
@@ -136,23 +157,79 @@ fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
         Target::Groups => Ok(json(200, &discovery::groups(&registry))),
         Target::Group(group) => Ok(json(200, &discovery::group(&registry, &group))),
         Target::Resources(group, version) => Ok(json(200, &discovery::resources(&registry, &group, &version))),
+        Target::OpenApi => Ok(json(200, &openapi::index(&registry))),
+        Target::OpenApi2 => Ok(json(200, &openapi::second(&registry))),
+        Target::OpenApiOf(group, version) => match openapi::document(&registry, &group, &version) {
+            Some(document) => Ok(json(200, &document)),
+            None => Err(ApiError::NoSuchPath),
+        },
         Target::Objects(place) => objects(store, &place, call),
+        Target::Watched(place) => stream(store, &place, call),
     }
 }
 
+/// Tells of kinds that are on their way out.
+fn tell_deprecated(place: &Place, call: &Call) {
+    let (kind, version) = (&place.kind, &place.version);
+    if kind.resource() == "endpoints" {
+        let told = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+        call.warnings.borrow_mut().push(told.to_owned());
+    }
+    let Some(entry) = kind.version_entry(version).filter(|entry| entry["deprecated"] == true) else {
+        return;
+    };
+    let told = entry["deprecationWarning"].as_str().map(str::to_owned).unwrap_or_else(|| {
+        let old = format!("{} {} is deprecated", place.api_version(), kind.kind);
+        let better = kind.versions.first().filter(|better| *better != version);
+        better.map_or(old.clone(), |better| format!("{old}; use {} {}", kind.api_version(better), kind.kind))
+    });
+    call.warnings.borrow_mut().push(told);
+}
+
+/// Refuses a client that takes nothing of what there is.
+fn acceptable(call: &Call) -> Result<(), ApiError> {
+    let known = |part: &str| {
+        let sort = part.split(';').next().unwrap_or_default().trim();
+        matches!(sort, "" | "*/*" | "application/*" | "application/json" | "application/yaml")
+            || sort.starts_with("application/vnd.kubernetes.protobuf")
+    };
+    if call.accept.split(',').any(known) {
+        return Ok(());
+    }
+    let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+    Err(ApiError::new(406, "NotAcceptable", message, Some(serde_json::json!({}))))
+}
+
 fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Body>, ApiError> {
+    acceptable(call)?;
+    tell_deprecated(place, call);
     if place.kind.create_only {
         return review(place, call);
     }
+    if place.kind.read_only && call.method != Method::GET {
+        return Err(ApiError::method_not_allowed());
+    }
+    if place.subresource == "finalize" && call.method != Method::PUT {
+        return Err(ApiError::method_not_allowed());
+    }
     let form = Form::of(call);
-    let one = |code: u16, object: &Value| json(code, &read::shown(place, form, object));
+    let one = |code: u16, object: &Value| {
+        if table::wanted(call) && object["kind"] == place.kind.kind.as_str() {
+            let metadata = serde_json::json!({"resourceVersion": super::meta::resource_version(object)});
+            return json(code, &table::table(place, call, &metadata, &[object]));
+        }
+        json(code, &read::shown(place, form, object))
+    };
     let Some(name) = place.name.as_deref() else {
         return match call.method {
             Method::GET if call.query.flag("watch") => stream(store, place, call),
             Method::GET => Ok(respond(200, "application/json", read::list(store, place, call)?)),
             Method::POST if place.kind.namespaced && place.namespace.is_none() => Err(ApiError::method_not_allowed()),
             Method::POST => Ok(one(201, &*write::create(store, place, call)?)),
-            Method::DELETE if place.kind.verbs().contains(&"deletecollection") => {
+            Method::DELETE
+                if place.kind.verbs().contains(&"deletecollection")
+                    && (place.namespace.is_some() || !place.kind.namespaced) =>
+            {
                 let gone = remove::delete_collection(store, place, call)?;
                 let metadata = serde_json::json!({"resourceVersion": store.list("", None).1.to_string()});
                 let items: Vec<_> = gone.iter().collect();
@@ -163,8 +240,8 @@ fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bo
     };
     let scale = place.subresource == "scale";
     match call.method {
-        Method::GET if call.query.flag("watch") && place.subresource.is_empty() => stream(store, place, call),
         Method::GET => {
+            read::version_fits(call, store.list("", None).1)?;
             let object = store.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
             if scale { Ok(json(200, &patch::scale_of(place, &object))) } else { Ok(one(200, &object)) }
         }
@@ -186,7 +263,10 @@ fn stream(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bod
 }
 
 fn review(place: &Place, call: &Call) -> Result<Response<Body>, ApiError> {
-    if call.method != Method::POST || place.name.is_some() {
+    if place.name.is_some() {
+        return Err(ApiError::no_such_resource());
+    }
+    if call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
     let review = write::parsed(place, call)?;

@@ -83,6 +83,12 @@ impl ApiError {
         Self::named(409, "AlreadyExists", kind, name, "already exists")
     }
 
+    /// The name is taken by an object on its way out.
+    pub fn being_deleted(kind: &Kind, name: &str) -> Self {
+        let message = format!("object is being deleted: {} {name:?} already exists", qualified(&kind.group, &kind.plural));
+        Self::new(409, "AlreadyExists", message, Some(details(&kind.group, &kind.plural, name)))
+    }
+
     fn named(code: u16, reason: &'static str, kind: &Kind, name: &str, what: &str) -> Self {
         let message = format!("{} {name:?} {what}", qualified(&kind.group, &kind.plural));
         Self::new(code, reason, message, Some(details(&kind.group, &kind.plural, name)))

@@ -66,6 +66,8 @@ struct State {
     /// From an owner's UID to what names it in `ownerReferences`.
     dependents: HashMap<String, BTreeSet<Key>>,
     disk: Option<Disk>,
+    /// Whether what an object owned goes with it.
+    collects: bool,
 }
 
 /// The store. Watches wait for [`Store::subscribe`] and then read with [`Store::since`].
@@ -92,6 +94,7 @@ impl Store {
             forgotten: version,
             dependents: HashMap::new(),
             disk,
+            collects: true,
         };
         for (key, object) in rows {
             state.place(&key, Arc::new(object));
@@ -99,6 +102,12 @@ impl Store {
         state.refresh_registry();
         let (latest, _) = watch::channel(version);
         Self { state: Mutex::new(state), latest }
+    }
+
+    /// Leaves objects alone whose owner has gone, as a server without controllers does.
+    pub fn without_collector(self) -> Self {
+        self.lock().collects = false;
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -253,7 +262,7 @@ impl State {
 
     fn refresh_registry(&mut self) {
         let definitions = self.list(CRD_RESOURCE, None);
-        self.registry = Arc::new(Registry::new(definitions.iter().map(|definition| &**definition)));
+        self.registry = Arc::new(Registry::new(definitions.into_iter()));
     }
 }
 
@@ -297,6 +306,11 @@ impl Tx<'_> {
 
     pub fn registry(&self) -> Arc<Registry> {
         Arc::clone(&self.state.registry)
+    }
+
+    /// Whether what an object owned goes with it.
+    pub fn collects(&self) -> bool {
+        self.state.collects
     }
 
     /// Writes an object under a new resourceVersion; a dry one keeps the version it had.

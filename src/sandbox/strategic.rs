@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use super::apply::{Lists, strategic_keys};
+use super::apply::Node;
 
 const DIRECTIVE: &str = "$patch";
 
 /// The live value with the patch laid over it.
-pub(crate) fn merge(lists: Lists, live: &Value, patch: &Value, path: &[&str]) -> Result<Value, String> {
+pub(crate) fn merge(node: Node<'_>, live: &Value, patch: &Value) -> Result<Value, String> {
     let Value::Object(changes) = patch else {
         return Ok(patch.clone());
     };
@@ -17,7 +17,7 @@ pub(crate) fn merge(lists: Lists, live: &Value, patch: &Value, path: &[&str]) ->
         Some("delete") => return Ok(Value::Object(Map::new())),
         Some("merge") | None => {}
         Some(other) => {
-            return Err(format!("unknown {DIRECTIVE} directive {other:?}, expected replace, delete or merge"));
+            return Err(format!("unknown patch type: {other} in map: {}", shown(patch)));
         }
     }
     let mut merged = live.as_object().cloned().unwrap_or_default();
@@ -31,23 +31,31 @@ pub(crate) fn merge(lists: Lists, live: &Value, patch: &Value, path: &[&str]) ->
         }
     }
     for (name, change) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {
-        let below = [path, &[name.as_str()]].concat();
+        let below = node.child(name);
         if change.is_null() || change.get(DIRECTIVE).is_some_and(|directive| directive == "delete") {
             merged.remove(name);
             continue;
         }
         let before = merged.get(name).cloned().unwrap_or(Value::Null);
         let after = match change {
-            Value::Array(items) => merge_list(lists, &before, items, &below)?,
-            _ => merge(lists, &before, change, &below)?,
+            Value::Array(items) => {
+                let order = changes.get(&format!("$setElementOrder/{name}")).and_then(Value::as_array);
+                merge_list(below, &before, items, order)?
+            }
+            _ => merge(below, &before, change)?,
         };
         merged.insert(name.clone(), after);
     }
     Ok(Value::Object(merged))
 }
 
-fn merge_list(lists: Lists, live: &Value, changes: &[Value], path: &[&str]) -> Result<Value, String> {
-    let Some(key) = strategic_keys(lists, path) else {
+fn merge_list(
+    node: Node<'_>,
+    live: &Value,
+    changes: &[Value],
+    order: Option<&Vec<Value>>,
+) -> Result<Value, String> {
+    let Some(key) = node.strategic_key() else {
         return Ok(Value::Array(changes.iter().map(without_directives).collect()));
     };
     if changes.iter().any(|item| item[DIRECTIVE] == "replace") {
@@ -63,18 +71,66 @@ fn merge_list(lists: Lists, live: &Value, changes: &[Value], path: &[&str]) -> R
             continue;
         }
         let wanted =
-            change.get(key).ok_or_else(|| format!("map: {change} does not contain declared merge key: {key}"))?;
+            change.get(key).ok_or_else(|| format!("map: {} does not contain declared merge key: {key}", shown(change)))?;
         let place = merged.iter().position(|item| item.get(key) == Some(wanted));
         match (place, change[DIRECTIVE] == "delete") {
             (Some(place), true) => {
                 merged.remove(place);
             }
             (None, true) => {}
-            (Some(place), false) => merged[place] = merge(lists, &merged[place], change, path)?,
+            (Some(place), false) => merged[place] = merge(node.item(), &merged[place], change)?,
             (None, false) => merged.push(without_directives(change)),
         }
     }
-    Ok(Value::Array(merged))
+    let before = live.as_array().map(Vec::as_slice).unwrap_or_default();
+    let order = order.map_or(changes, Vec::as_slice);
+    Ok(Value::Array(in_order(key, merged, before, order)))
+}
+
+/// The order of a merged list: what the patch names in the patch's order, all else where it was; what is new comes first.
+fn in_order(key: &str, merged: Vec<Value>, before: &[Value], patch: &[Value]) -> Vec<Value> {
+    let told = |item: &Value| if key.is_empty() { item.clone() } else { item[key].clone() };
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| told(other) == told(item));
+    let (mut named, left): (Vec<Value>, Vec<Value>) =
+        merged.into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let mut sorted = Vec::with_capacity(named.len() + left.len());
+    let (mut named, mut left) = (named.into_iter().peekable(), left.into_iter().peekable());
+    loop {
+        let left_first = match (left.peek(), named.peek()) {
+            (None, None) => return sorted,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some(a), Some(b)) => place(before, a).zip(place(before, b)).is_some_and(|(a, b)| a < b),
+        };
+        sorted.extend(if left_first { left.next() } else { named.next() });
+    }
+}
+
+/// A patch as a server shows it in a message.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let parts: Vec<String> = map.iter().map(|(name, value)| format!("{name}:{}", shown(value))).collect();
+            format!("map[{}]", parts.join(" "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What is wrong with a value, as a server says it of a strategic merge patch.
+pub(crate) fn in_its_words(why: String) -> String {
+    let found = why.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split_once(" into "));
+    match found.zip(why.rsplit_once(" of type ")) {
+        Some(((found, _), (_, wanted))) if wanted.starts_with("[]") => format!("cannot restore slice from {found}"),
+        Some(((found, _), (_, wanted))) if wanted.starts_with("map[") => format!("cannot restore map from {found}"),
+        Some(((found, _), (_, wanted))) if wanted.contains('.') => format!("cannot restore struct from: {found}"),
+        Some((_, (_, wanted))) => format!("unrecognized type: {wanted}"),
+        None => why,
+    }
 }
 
 fn without_directives(value: &Value) -> Value {
@@ -96,7 +152,7 @@ mod tests {
 
     fn merged(live: &Value, patch: &Value) -> Result<Value, String> {
         let registry = Registry::new(std::iter::empty());
-        merge(Lists::of(registry.by_resource("pods").expect("built in")), live, patch, &[])
+        merge(Node::of(registry.by_resource("pods").expect("built in"), "v1"), live, patch)
     }
 
     #[test]

@@ -64,10 +64,18 @@ pub(crate) fn start(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Bo
     let bookmarks = call.query.flag("allowWatchBookmarks");
     // Before the list is read, so that no change falls between the two.
     let changes = store.subscribe();
-    let asked = read::version_of(call)?;
+    read::options_fit(call, true)?;
+    let asked = read::watched_from(call)?;
     let initial = call.query.flag("sendInitialEvents");
+    let silent = call.query.all("sendInitialEvents").next().is_some() && !initial;
     let (position, first) =
-        if asked == 0 || initial { view.everything(store, initial && bookmarks) } else { (asked, Vec::new()) };
+        if silent && asked == 0 {
+            (store.list("", None).1, Vec::new())
+        } else if asked == 0 || initial {
+            view.everything(store, initial && bookmarks)
+        } else {
+            (asked, Vec::new())
+        };
     let seconds = call.query.text("timeoutSeconds").parse().map_or(LONGEST, Duration::from_secs).min(LONGEST);
     let now = Instant::now();
     let watch = Watch {

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::admit;
+use super::defaults;
+use super::intake;
+use super::validate;
 use super::apply::{self, Manager};
 use super::meta;
 use super::remove;
@@ -15,14 +18,18 @@ use crate::object::yaml;
 
 /// `POST` of an object.
 pub(crate) fn create(store: &Store, place: &Place, call: &Call) -> Result<Arc<Value>, ApiError> {
+    intake::options_fit(call, "CreateOptions")?;
     let object = parsed(place, call)?;
     let dry = call.dry_run("CreateOptions")?;
     let manager = call.updater(place);
+    let mut object = object;
+    intake::blank_status(place, &mut object);
     store.write(dry, |tx| insert(tx, place, object, Some(&manager)))
 }
 
 /// `PUT` of an object or its status.
 pub(crate) fn replace(store: &Store, place: &Place, call: &Call, name: &str) -> Result<Arc<Value>, ApiError> {
+    intake::options_fit(call, "UpdateOptions")?;
     let mut object = parsed(place, call)?;
     let dry = call.dry_run("UpdateOptions")?;
     let manager = call.updater(place);
@@ -45,9 +52,31 @@ pub(crate) fn parsed(place: &Place, call: &Call) -> Result<Value, ApiError> {
         let count = if place.kind.is_custom() { 2 } else { 3 };
         return Err(ApiError::unsupported_media_type(&accepted[..count]));
     }
-    let mut object = read_body(&call.body)?;
+    let mut object = read_object(place, &call.body)?;
     admit::type_fits(place, &mut object)?;
-    Ok(object)
+    let (kind, version) = (&place.kind.kind, &place.version);
+    let refused = |why| {
+        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    };
+    intake::taken(place, call, object, intake::doubled(&call.body)).map_err(refused)
+}
+
+/// As [`read_body`], in the words of a server that looks for an object.
+fn read_object(place: &Place, body: &[u8]) -> Result<Value, ApiError> {
+    let unrecognized = |why: &str, shown: &str| {
+        let kind = &place.kind.kind;
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({shown})"
+        ))
+    };
+    let text = String::from_utf8_lossy(body);
+    match read_body(body) {
+        Ok(Value::Null) if !body.is_empty() => Ok(Value::Object(serde_json::Map::new())),
+        Ok(value) => Ok(value),
+        Err(_) if body.is_empty() => Err(unrecognized("unexpected end of JSON input", "<empty>")),
+        Err(_) if text.trim_start().starts_with('{') => Err(unrecognized("unexpected end of JSON input", &text)),
+        Err(error) => Err(error),
+    }
 }
 
 /// A body that is JSON, or YAML, of which JSON is a part.
@@ -88,20 +117,23 @@ pub(crate) fn insert(
     };
     admit::name_is_legal(kind, &name)?;
     let key = place.key(&name);
-    if tx.get(&key).is_some() {
-        return Err(ApiError::already_exists(kind, &name));
+    match tx.get(&key) {
+        Some(old) if meta::is_terminating(&old) => return Err(ApiError::being_deleted(kind, &name)),
+        Some(_) => return Err(ApiError::already_exists(kind, &name)),
+        None => {}
     }
     if !meta::resource_version(&object).is_empty() {
         return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created", None));
     }
     if kind.status
+        && !is_blank(&object["status"])
         && let Some(map) = object.as_object_mut()
     {
         map.remove("status");
     }
     object["apiVersion"] = kind.api_version(&kind.stored).into();
     let metadata = meta::metadata_mut(&mut object);
-    for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] {
+    for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
         metadata.remove(field);
     }
     if metadata.get("labels").is_some_and(Value::is_null) {
@@ -113,12 +145,14 @@ pub(crate) fn insert(
     if kind.generation {
         metadata.insert("generation".into(), 1.into());
     }
-    admit::defaults(kind, &mut object);
+    defaults::fill(kind, &mut object);
     if let Some(manager) = manager {
         apply::recorded(kind, &Value::Null, &mut object, manager);
     }
     admit::definition(kind, &mut object)?;
-    admit::prepare(kind, &mut object);
+    defaults::decide(kind, &mut object);
+    judged(place, &object, None)?;
+    admit::quota_allows(tx, place, &object)?;
     Ok(tx.put(&key, object))
 }
 
@@ -134,7 +168,11 @@ pub(crate) fn update(
     let name = meta::name(old).to_owned();
     let key = place.key(&name);
     check_preconditions(place, old, &new)?;
-    if meta::name(&new) != name || meta::namespace(&new) != meta::namespace(old) {
+    if meta::namespace(&new) != meta::namespace(old) {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::bad_request(why));
+    }
+    if meta::name(&new) != name {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({}) does not match the name on the URL ({name})",
             meta::name(&new)
@@ -155,8 +193,9 @@ pub(crate) fn update(
         meta::carry(old, &mut new, field);
     }
     if place.subresource.is_empty() {
-        admit::defaults(kind, &mut new);
+        defaults::fill(kind, &mut new);
         admit::unchangeable(kind, old, &new)?;
+        admit::no_new_finalizers(kind, old, &new)?;
         if kind.generation && spec_differs(place, old, &new) {
             let next = meta::generation(old) + 1;
             meta::metadata_mut(&mut new).insert("generation".into(), next.into());
@@ -167,8 +206,9 @@ pub(crate) fn update(
     }
     if place.subresource.is_empty() {
         admit::definition(kind, &mut new)?;
-        admit::prepare(kind, &mut new);
+        defaults::decide(kind, &mut new);
     }
+    judged(place, &new, Some(old))?;
     if apply::same_but_times(old, &new) {
         return Ok(Arc::clone(old));
     }
@@ -177,6 +217,25 @@ pub(crate) fn update(
         remove::finish(tx, place, &key);
     }
     Ok(kept)
+}
+
+/// Whether a status says nothing: that of an object that was just made.
+fn is_blank(status: &Value) -> bool {
+    match status {
+        Value::Object(map) => map.values().all(is_blank),
+        Value::Null => true,
+        other => *other == 0 || *other == "",
+    }
+}
+
+/// Refuses an object that is not as its kind has to be.
+fn judged(place: &Place, new: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let mut causes = intake::custom_misfits(place, new, old);
+    causes.extend(validate::metadata(new));
+    if place.subresource.is_empty() {
+        causes.extend(validate::misfits(&place.kind, new));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(&place.kind, meta::name(new), &causes)) }
 }
 
 fn check_preconditions(place: &Place, old: &Value, new: &Value) -> Result<(), ApiError> {
@@ -204,6 +263,18 @@ fn check_preconditions(place: &Place, old: &Value, new: &Value) -> Result<(), Ap
 
 /// Keeps the status out of writes to the object, and all but the status out of writes to the status.
 fn separate(place: &Place, old: &Value, new: &mut Value) {
+    if place.subresource == "finalize" {
+        let mut whole = old.clone();
+        meta::set(&mut whole, "spec.finalizers", new["spec"]["finalizers"].clone());
+        if let Some(metadata) = new.get("metadata") {
+            let version = metadata.get("resourceVersion").cloned();
+            if let Some(version) = version {
+                meta::metadata_mut(&mut whole).insert("resourceVersion".into(), version);
+            }
+        }
+        *new = whole;
+        return;
+    }
     if !place.kind.status {
         return;
     }

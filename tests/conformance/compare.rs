@@ -18,6 +18,9 @@ static MADE_UP: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"\b10\.\d+\.\d+\.\d+\b", "<address>"),
         (r"\b127\.0\.0\.1:\d+\b", "<address>"),
         (r"hash=[0-9A-F]{64,}", "hash=<hash>"),
+        // The server shows what could not be read in the order of its own fields.
+        (r#"(?s)patch: Invalid value: "\{.*\}": "#, "patch: <object>: "),
+        (r#"(?s)^Invalid value: "\{.*\}": "#, "Invalid value: <object>: "),
     ]
     .into_iter()
     .map(|(pattern, name)| (Regex::new(pattern).unwrap(), name))
@@ -34,8 +37,12 @@ pub fn compared(answer: &Answer, tag: &str) -> Value {
             let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| json!(line)));
             Value::Array(lines.map(|line| normal(line, tag)).collect())
         }
+        Err(_) if answer.content_type == "application/yaml" => {
+            serde_yaml::from_str(&text).map_or_else(|_| json!(text), |value| normal(value, tag))
+        }
         Err(_) => json!(plain(&text, tag)),
     };
+    let body = if answer.content_type == "application/yaml" && body.is_string() { json!("<yaml>") } else { body };
     let warnings: Vec<String> = answer.warnings.iter().map(|warning| plain(warning, tag)).collect();
     json!({"code": answer.code, "type": answer.content_type, "warnings": warnings, "body": body})
 }
@@ -54,12 +61,15 @@ fn normal(value: Value, tag: &str) -> Value {
         Value::Array(items) => Value::Array(items.into_iter().map(|item| normal(item, tag)).collect()),
         Value::Object(map) => {
             let generated = map.get("generateName").cloned();
+            let map = unordered(map);
             let mut out = serde_json::Map::new();
             for (name, value) in map {
                 let value = match (name.as_str(), &value) {
                     ("resourceVersion", Value::String(text)) if !text.is_empty() && text != "0" => json!("<version>"),
                     ("continue", Value::String(text)) if !text.is_empty() => json!("<token>"),
                     ("nodePort", Value::Number(_)) => json!("<port>"),
+                    // Text, which the record of the kinds leaves out.
+                    ("description", Value::String(_)) => continue,
                     ("name", Value::String(text)) => match generated.as_ref().and_then(Value::as_str) {
                         Some(prefix) if text.starts_with(prefix) => json!("<generated>"),
                         _ => normal(value, tag),
@@ -80,6 +90,20 @@ fn normal(value: Value, tag: &str) -> Value {
         }
         other => other,
     }
+}
+
+/// A status with several causes: the server collects them from maps, in any order.
+fn unordered(mut status: serde_json::Map<String, Value>) -> serde_json::Map<String, Value> {
+    let causes = status.get_mut("details").and_then(|details| details.get_mut("causes")?.as_array_mut());
+    if let Some(causes) = causes.filter(|causes| causes.len() > 1) {
+        causes.sort_by_key(Value::to_string);
+        if let Some(text) = status.get("message").and_then(Value::as_str) {
+            // The causes say the rest.
+            let end = text.find(": [").or_else(|| text.find("conflicts: ")).unwrap_or(text.len());
+            status.insert("message".into(), format!("{} <causes>", &text[..end]).into());
+        }
+    }
+    status
 }
 
 /// The places where two values differ, a line each: path, the sandbox's, the server's.

@@ -9,8 +9,10 @@
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
 mod compare;
+mod fuzz;
 mod kinds;
 mod kubectl;
+mod memory;
 mod run;
 mod script;
 mod sides;

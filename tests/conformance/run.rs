@@ -149,7 +149,7 @@ impl Report {
             let Outcome { area, case, request, .. } = outcome;
             let known = request.differs.as_deref().map(|why| format!(" (stays: {why})")).unwrap_or_default();
             out += &format!("{area}.txt:{}: {} {}{known}: {case}\n", request.line, request.method, request.path);
-            let shown = if wanted == **area { usize::MAX } else { 4 };
+            let shown = if wanted == **area || wanted == "all" { usize::MAX } else { 4 };
             for line in outcome.differences.iter().take(shown) {
                 let line: String = if shown == 4 { line.chars().take(900).collect() } else { line.clone() };
                 out += &format!("    {line}\n");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// One step of a path into an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Field(String),
     /// An item of a list of objects, by its keys; the JSON text of a sorted map.
     Item(String),
@@ -84,6 +84,11 @@ impl Fields {
         }
     }
 
+    /// Leaves a field of an object out, with all that is below it.
+    pub fn forget(&mut self, field: &str) {
+        self.below.remove(&Step::Field(field.to_owned()));
+    }
+
     pub fn minus(&self, other: &Self) -> Self {
         let mut rest = Self { owned: self.owned && !other.owned, below: BTreeMap::new() };
         for (step, fields) in &self.below {
@@ -110,12 +115,15 @@ impl Fields {
         paths
     }
 
+    /// What a place has itself comes before what is below, as in the server's sets.
     fn collect(&self, at: &mut String, paths: &mut Vec<String>) {
-        if self.owned {
+        let length = at.len();
+        for (step, _) in self.below.iter().filter(|(_, fields)| fields.owned) {
+            at.push_str(&step.to_string());
             paths.push(at.clone());
+            at.truncate(length);
         }
         for (step, fields) in &self.below {
-            let length = at.len();
             at.push_str(&step.to_string());
             fields.collect(at, paths);
             at.truncate(length);

@@ -9,7 +9,7 @@ use super::super::kinds::Kind;
 use super::super::meta;
 use super::super::status::ApiError;
 use super::fields::Fields;
-use super::shape::Lists;
+use super::shape::Node;
 use super::tree;
 
 /// How a manager writes.
@@ -41,6 +41,10 @@ impl Manager {
             Operation::Apply => format!("{name:?}{through}"),
             Operation::Update => format!("{name:?}{through} using {}", self.api_version),
         }
+    }
+
+    fn version(&self) -> &str {
+        self.api_version.rsplit('/').next().unwrap_or_default()
     }
 
     /// What tells two managers apart: an applier is the same in every version.
@@ -99,7 +103,10 @@ fn write_entries(object: &mut Value, mut entries: Vec<Entry>) {
             map.insert("manager".into(), entry.manager.name.into());
             map.insert("operation".into(), operation.into());
             map.insert("apiVersion".into(), entry.manager.api_version.into());
-            map.insert("time".into(), entry.time.into());
+            // Through the scale subresource a server notes no time.
+            if entry.manager.subresource != "scale" {
+                map.insert("time".into(), entry.time.into());
+            }
             map.insert("fieldsType".into(), "FieldsV1".into());
             map.insert("fieldsV1".into(), entry.fields.to_wire());
             if !entry.manager.subresource.is_empty() {
@@ -149,13 +156,24 @@ pub(crate) fn applied(
     manager: &Manager,
     force: bool,
 ) -> Result<Value, ApiError> {
-    let lists = Lists::of(kind);
+    let node = Node::of(kind, manager.version());
     let mut entries = entries_of(live);
+    if entries.is_empty() && !meta::uid(live).is_empty() {
+        // Nobody kept account of what is there: it all belongs to whoever was there before.
+        let found = tree::difference(node, &json!({}), &ownable(live));
+        let before = Manager {
+            operation: Operation::Update,
+            name: "before-first-apply".into(),
+            subresource: String::new(),
+            api_version: manager.api_version.clone(),
+        };
+        entries.push(Entry { manager: before, fields: found.changed, time: meta::now() });
+    }
     let bare = ownable(config);
-    let set = tree::fields_of(lists, &bare, &mut Vec::new(), false);
+    let set = tree::fields_of(node, &bare, false);
     let set = Fields { owned: false, ..set };
-    let mut merged = tree::merge(lists, live, config, &[]);
-    let difference = tree::difference(lists, &ownable(live), &ownable(&merged), &[]);
+    let mut merged = tree::merge(node, live, config);
+    let difference = tree::difference(node, &ownable(live), &ownable(&merged));
 
     let mut conflicts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
@@ -180,9 +198,9 @@ pub(crate) fn applied(
         for (_, entry) in entries.iter().enumerate().filter(|(place, _)| *place != mine) {
             kept.add(&entry.fields);
         }
-        tree::prune(lists, &mut merged, &dropped, &kept, &[]);
+        tree::prune(node, &mut merged, &dropped, &kept);
     }
-    let gone = tree::difference(lists, &ownable(live), &ownable(&merged), &[]).removed;
+    let gone = tree::difference(node, &ownable(live), &ownable(&merged)).removed;
     for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
         entry.fields = entry.fields.minus(&gone);
     }
@@ -218,12 +236,22 @@ fn conflict(conflicts: &BTreeMap<String, Vec<String>>) -> ApiError {
 
 /// Records in `new` that `manager` changed it from `old` by an update; `old` is `null` for a new object.
 pub(crate) fn recorded(kind: &Kind, old: &Value, new: &mut Value, manager: &Manager) {
-    let lists = Lists::of(kind);
+    let node = Node::of(kind, manager.version());
     // A client may reset the entries, or move them to another manager, by sending its own list.
     let sent = new["metadata"].get("managedFields").is_some_and(Value::is_array);
     let mut entries = entries_of(if sent { new } else { old });
+    if entries.is_empty() && !old.is_null() {
+        // Without an account from the beginning, or after it was thrown away, updates keep none.
+        write_entries(new, entries);
+        return;
+    }
     let before = if old.is_null() { json!({}) } else { ownable(old) };
-    let difference = tree::difference(lists, &before, &ownable(new), &[]);
+    let mut difference = tree::difference(node, &before, &ownable(new));
+    if kind.status && manager.subresource != "status" {
+        // The status has a door of its own.
+        difference.changed.forget("status");
+        difference.removed.forget("status");
+    }
     let mut taken = difference.changed.clone();
     taken.add(&difference.removed);
     if !taken.is_empty() {

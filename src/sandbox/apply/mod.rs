@@ -7,4 +7,4 @@ mod shape;
 mod tree;
 
 pub(crate) use managed::{Manager, Operation, applied, recorded, same_but_times, surrender};
-pub(crate) use shape::{Lists, strategic_keys};
+pub(crate) use shape::{Node, Shape};

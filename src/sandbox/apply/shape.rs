@@ -1,7 +1,11 @@
-//! How maps and lists behave when they are merged: as a whole, or part by part. Built-in kinds by a table of field
-//! names; custom kinds without a schema have granular maps and whole lists, metadata excepted.
+//! How a place in an object behaves when it is merged: as a whole or part by part, by the schema of its kind. Where no
+//! schema says anything, maps are merged by their keys and lists are whole.
+
+use serde_json::{Map, Value};
 
 use super::super::kinds::Kind;
+use super::super::schema::{Schema, Sort};
+use super::fields::Step;
 
 /// How a list is merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,140 +14,144 @@ pub(crate) enum Shape {
     Atomic,
     /// A set of plain values.
     Set,
-    /// Objects told apart by these keys.
-    Keyed(&'static [&'static str]),
+    /// Objects told apart by keys.
+    Keyed,
 }
 
-/// The merge rules of one kind.
+/// One place in an object, with what its kind says of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lists {
+pub(crate) struct Node<'a> {
+    schema: Option<Schema<'a>>,
     custom: bool,
-    gateway: bool,
-    services: bool,
+    root: bool,
+    /// A declared field, not a free key.
+    declared: bool,
+    /// A new object of a built-in kind has this place before anyone sets it.
+    given: bool,
 }
 
-impl Lists {
-    pub fn of(kind: &Kind) -> Self {
-        Self {
-            custom: kind.is_custom(),
-            gateway: kind.group == "gateway.networking.k8s.io",
-            services: kind.resource() == "services",
-        }
+impl<'a> Node<'a> {
+    /// The root of an object of a kind.
+    pub fn of(kind: &'a Kind, version: &str) -> Self {
+        let custom = kind.is_custom();
+        Self { schema: kind.schema(version), custom, root: true, declared: true, given: true }
     }
 
-    /// The rule for the list at a path of field names.
-    pub fn list(self, path: &[&str]) -> Shape {
-        if path.first() == Some(&"metadata") {
-            return match path.get(1) {
-                Some(&"finalizers") => Shape::Set,
-                Some(&"ownerReferences") => Shape::Keyed(&["uid"]),
-                _ => Shape::Atomic,
-            };
+    /// The place under a key.
+    pub fn child(self, name: &str) -> Self {
+        let free = Self { schema: None, root: false, declared: false, given: false, ..self };
+        self.child_declared(name).unwrap_or(free)
+    }
+
+    /// The place under a key, when the schema has room for it.
+    pub fn child_declared(self, name: &str) -> Option<Self> {
+        let free = Self { schema: None, root: false, declared: false, given: false, ..self };
+        if self.root && self.custom && matches!(name, "metadata" | "apiVersion" | "kind") {
+            let schema = if name == "metadata" { Schema::metadata() } else { None };
+            // What a server keeps of every object has the same form everywhere.
+            return Some(Self { schema, declared: true, given: name == "metadata", ..free });
         }
-        let last = path.last().copied().unwrap_or_default();
-        if self.custom {
-            return match last {
-                "conditions" if self.gateway => Shape::Keyed(&["type"]),
-                "listeners" if self.gateway => Shape::Keyed(&["name"]),
-                _ => Shape::Atomic,
-            };
+        let Some(schema) = self.schema else {
+            return Some(free);
+        };
+        if let Some(below) = schema.declared(name) {
+            let given = below.word("default").is_some_and(|d| d.as_object().is_some_and(Map::is_empty))
+                || matches!(below.sort(), Sort::Array | Sort::Map) && schema.requires(name);
+            return Some(Self {
+                schema: Some(below),
+                declared: true,
+                given: self.given && !self.custom && given,
+                ..free
+            });
         }
-        let parent = path.len().checked_sub(2).and_then(|place| path.get(place)).copied().unwrap_or_default();
-        match (last, parent) {
-            ("conditions" | "addresses", "status") => Shape::Keyed(&["type"]),
-            (
-                "containers"
-                | "initContainers"
-                | "ephemeralContainers"
-                | "env"
-                | "secrets"
-                | "volumes"
-                | "resourceClaims"
-                | "webhooks",
-                _,
-            )
-            | ("imagePullSecrets", "spec") => Shape::Keyed(&["name"]),
-            ("ports", "containers" | "initContainers") => Shape::Keyed(&["containerPort", "protocol"]),
-            ("ports", "spec") if self.services => Shape::Keyed(&["port", "protocol"]),
-            ("volumeMounts", _) => Shape::Keyed(&["mountPath"]),
-            ("volumeDevices", _) => Shape::Keyed(&["devicePath"]),
-            ("hostAliases", _) => Shape::Keyed(&["ip"]),
-            ("topologySpreadConstraints", _) => Shape::Keyed(&["topologyKey", "whenUnsatisfiable"]),
+        if let Some(below) = schema.free() {
+            return Some(Self { schema: Some(below), ..free });
+        }
+        let open = schema.sort() == Sort::Any
+            || schema.flag("x-kubernetes-preserve-unknown-fields")
+            || schema.flag("x-kubernetes-embedded-resource") && matches!(name, "metadata" | "apiVersion" | "kind");
+        open.then_some(free)
+    }
+
+    /// An item of the list at this place.
+    pub fn item(self) -> Self {
+        let schema = self.schema.and_then(Schema::items);
+        Self { schema, root: false, declared: true, given: false, ..self }
+    }
+
+    pub fn sort(self) -> Sort {
+        self.schema.map_or(Sort::Any, |schema| match schema.sort() {
+            Sort::Any if self.root => Sort::Struct,
+            sort => sort,
+        })
+    }
+
+    pub fn is_custom(self) -> bool {
+        self.custom
+    }
+
+    pub fn is_declared(self) -> bool {
+        self.declared
+    }
+
+    pub fn is_given(self) -> bool {
+        self.given
+    }
+
+    fn text(self, word: &str) -> &'a str {
+        self.schema.and_then(|schema| schema.text(word)).unwrap_or_default()
+    }
+
+    /// The rule for the list at this place.
+    pub fn shape(self) -> Shape {
+        match self.text("x-kubernetes-list-type") {
+            "map" => Shape::Keyed,
+            "set" => Shape::Set,
+            "" if self.merges() => {
+                if self.text("x-kubernetes-patch-merge-key").is_empty() { Shape::Set } else { Shape::Keyed }
+            }
             _ => Shape::Atomic,
         }
     }
 
-    /// Whether the map at a path is replaced as a whole.
-    pub fn atomic_map(self, path: &[&str]) -> bool {
-        if self.custom || path.first() == Some(&"metadata") {
-            return false;
-        }
-        matches!(
-            path.last().copied().unwrap_or_default(),
-            "selector"
-                | "nodeSelector"
-                | "labelSelector"
-                | "podSelector"
-                | "namespaceSelector"
-                | "objectSelector"
-                | "roleRef"
-                | "secretKeyRef"
-                | "configMapKeyRef"
-                | "fieldRef"
-                | "resourceFieldRef"
-                | "secretRef"
-                | "involvedObject"
-                | "claimRef"
-                | "scaleTargetRef"
-                | "targetRef"
-        )
+    fn merges(self) -> bool {
+        self.text("x-kubernetes-patch-strategy").split(',').any(|strategy| strategy == "merge")
     }
 
-    /// Whether the map at a path holds free keys: it then is a field of its own, beside its entries.
-    pub fn is_open_map(self, path: &[&str]) -> bool {
-        let last = path.last().copied().unwrap_or_default();
-        if path.first() == Some(&"metadata") {
-            return matches!(last, "labels" | "annotations");
-        }
-        if self.custom {
-            return !path.is_empty();
-        }
-        matches!(
-            last,
-            "labels"
-                | "annotations"
-                | "matchLabels"
-                | "data"
-                | "binaryData"
-                | "stringData"
-                | "limits"
-                | "requests"
-                | "hard"
-                | "capacity"
-                | "allocatable"
-                | "parameters"
-                | "rollingUpdate"
-                | "conversion"
-        )
-    }
-
-    /// Whether nothing is known of the kind's own fields: its maps then count in an apply, too.
-    pub fn is_schemaless(self) -> bool {
-        self.custom
+    /// The keys that tell the items of the list at this place apart.
+    pub fn keys(self) -> impl Iterator<Item = &'a str> {
+        let declared = self.schema.and_then(|schema| schema.word("x-kubernetes-list-map-keys")).and_then(Value::as_array);
+        let merge_key = Some(self.text("x-kubernetes-patch-merge-key")).filter(|key| declared.is_none() && !key.is_empty());
+        declared.into_iter().flatten().filter_map(Value::as_str).chain(merge_key)
     }
 
     /// The value that a key of a list item has when it is left out.
-    pub fn default_key(self, key: &str) -> Option<&'static str> {
-        (!self.custom && key == "protocol").then_some("TCP")
+    pub fn key_default(self, key: &str) -> Option<&'a Value> {
+        let default = self.item().schema?.declared(key)?.word("default")?;
+        (default != "" && default != 0).then_some(default)
     }
-}
 
-/// The key by which strategic merge patches tell the items of a list apart; lists of plain values that merge give `""`.
-pub(crate) fn strategic_keys(lists: Lists, path: &[&str]) -> Option<&'static str> {
-    match (lists.list(path), path.last().copied().unwrap_or_default()) {
-        (Shape::Keyed(keys), _) => keys.first().copied(),
-        (Shape::Set, _) => Some(""),
-        (Shape::Atomic, "taints") => Some("key"),
-        (Shape::Atomic, _) => None,
+    /// The key by which strategic merge patches tell the items of the list apart; lists of plain values that merge give `""`.
+    pub fn strategic_key(self) -> Option<&'a str> {
+        self.merges().then(|| self.text("x-kubernetes-patch-merge-key"))
+    }
+
+    /// Whether the map at this place is replaced as a whole.
+    pub fn atomic_map(self) -> bool {
+        self.text("x-kubernetes-map-type") == "atomic"
+    }
+
+    /// The step to an item of the list at this place; a list that is atomic is never stepped into.
+    pub fn step_of(self, item: &Value) -> Step {
+        if self.shape() != Shape::Keyed {
+            return Step::Element(item.to_string());
+        }
+        let mut found = Map::new();
+        for key in self.keys() {
+            if let Some(value) = item.get(key).or_else(|| self.key_default(key)) {
+                found.insert(key.to_owned(), value.clone());
+            }
+        }
+        Step::Item(Value::Object(found).to_string())
     }
 }

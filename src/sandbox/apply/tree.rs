@@ -1,9 +1,9 @@
 //! Walking objects by the merge rules of their kind: which fields one has, what differs between two, merging, pruning.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fields::{Fields, Step};
-use super::shape::{Lists, Shape};
+use super::shape::{Node, Shape};
 
 /// What differs between two objects.
 #[derive(Debug, Default)]
@@ -13,54 +13,28 @@ pub(super) struct Difference {
     pub removed: Fields,
 }
 
-/// The step to a list's item; a list that is atomic is never stepped into.
-fn step_of(lists: Lists, shape: Shape, item: &Value) -> Step {
-    match shape {
-        Shape::Keyed(keys) => {
-            let mut found = Map::new();
-            for key in keys {
-                let value = item.get(key).cloned().or_else(|| lists.default_key(key).map(Value::from));
-                if let Some(value) = value {
-                    found.insert((*key).to_owned(), value);
-                }
-            }
-            Step::Item(Value::Object(found).to_string())
-        }
-        Shape::Set | Shape::Atomic => Step::Element(item.to_string()),
-    }
-}
-
-/// The fields that a value sets. With `open`, maps of free keys count as fields of their own (what an update records).
-pub(super) fn fields_of(lists: Lists, value: &Value, path: &mut Vec<&str>, open: bool) -> Fields {
-    // The path borrows from the value; a fresh vector per level keeps the lifetimes of both apart.
+/// The fields that a value sets. With `open`, maps and lists count as fields of their own where a new object does not have
+/// them anyway: what an update records.
+pub(super) fn fields_of(node: Node<'_>, value: &Value, open: bool) -> Fields {
     match value {
-        Value::Object(map) if !lists.atomic_map(path) => {
-            let mut fields = Fields {
-                owned: map.is_empty() || ((open || lists.is_schemaless()) && lists.is_open_map(path)),
-                ..Fields::default()
-            };
+        Value::Object(map) if map.is_empty() && open && node.is_given() => Fields::default(),
+        Value::Object(map) if !node.atomic_map() => {
+            let owned = if open { !node.is_given() } else { map.is_empty() || !node.is_declared() };
+            let mut fields = Fields { owned, ..Fields::default() };
             for (name, child) in map {
-                let mut below = path.clone();
-                below.push(name);
-                fields.put(Step::Field(name.clone()), fields_of(lists, child, &mut below, open));
+                fields.put(Step::Field(name.clone()), fields_of(node.child(name), child, open));
             }
             fields
         }
         Value::Array(items) => {
-            let shape = lists.list(path);
-            if shape == Shape::Atomic || items.is_empty() {
+            let shape = node.shape();
+            if shape == Shape::Atomic || (items.is_empty() && open) {
                 return Fields::leaf();
             }
-            // A required list, such as that of containers, is never a field of its own.
-            let counted = open && path.last() != Some(&"containers");
-            let mut fields = Fields { owned: counted, ..Fields::default() };
+            let owned = if open { !node.is_given() } else { !node.is_declared() };
+            let mut fields = Fields { owned, ..Fields::default() };
             for item in items {
-                let mut below = match shape {
-                    Shape::Keyed(_) => fields_of(lists, item, &mut path.clone(), open),
-                    _ => Fields::leaf(),
-                };
-                below.owned = true;
-                fields.put(step_of(lists, shape, item), below);
+                fields.put(node.step_of(item), item_fields(node, item, open));
             }
             fields
         }
@@ -68,63 +42,60 @@ pub(super) fn fields_of(lists: Lists, value: &Value, path: &mut Vec<&str>, open:
     }
 }
 
+fn item_fields(node: Node<'_>, item: &Value, open: bool) -> Fields {
+    let mut fields =
+        if node.shape() == Shape::Keyed { fields_of(node.item(), item, open) } else { Fields::default() };
+    fields.owned = true;
+    fields
+}
+
 /// Compares two values place by place.
-pub(super) fn difference(lists: Lists, old: &Value, new: &Value, path: &[&str]) -> Difference {
+pub(super) fn difference(node: Node<'_>, old: &Value, new: &Value) -> Difference {
     let mut found = Difference::default();
-    compare(lists, old, new, path, &mut found);
+    compare(node, old, new, &mut found);
     found
 }
 
-fn compare(lists: Lists, old: &Value, new: &Value, path: &[&str], found: &mut Difference) {
+fn compare(node: Node<'_>, old: &Value, new: &Value, found: &mut Difference) {
     if old == new {
         return;
     }
     match (old, new) {
-        (Value::Object(before), Value::Object(after)) if !lists.atomic_map(path) => {
+        (Value::Object(before), Value::Object(after)) if !node.atomic_map() => {
             for (name, old) in before {
-                let below = [path, &[name.as_str()]].concat();
+                let below = node.child(name);
                 let step = Step::Field(name.clone());
                 match after.get(name) {
-                    Some(new) => nested(found, step, |found| compare(lists, old, new, &below, found)),
-                    None => found.removed.put(step, fields_of(lists, old, &mut below.clone(), true)),
+                    Some(new) => nested(found, step, |found| compare(below, old, new, found)),
+                    None => found.removed.put(step, fields_of(below, old, true)),
                 }
             }
             for (name, new) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-                let mut below = [path, &[name.as_str()]].concat();
-                found.changed.put(Step::Field(name.clone()), fields_of(lists, new, &mut below, true));
+                found.changed.put(Step::Field(name.clone()), fields_of(node.child(name), new, true));
             }
         }
-        (Value::Array(before), Value::Array(after)) if lists.list(path) != Shape::Atomic => {
-            let shape = lists.list(path);
-            let whole = |item: &Value| {
-                let mut fields = match shape {
-                    Shape::Keyed(_) => fields_of(lists, item, &mut path.to_vec(), true),
-                    _ => Fields::default(),
-                };
-                fields.owned = true;
-                fields
-            };
+        (Value::Array(before), Value::Array(after)) if node.shape() != Shape::Atomic => {
             let find =
-                |items: &[Value], step: &Step| items.iter().find(|item| step_of(lists, shape, item) == *step).cloned();
+                |items: &[Value], step: &Step| items.iter().find(|item| node.step_of(item) == *step).cloned();
             for old in before {
-                let step = step_of(lists, shape, old);
+                let step = node.step_of(old);
                 match find(after, &step) {
-                    Some(new) => nested(found, step, |found| compare(lists, old, &new, path, found)),
-                    None => found.removed.put(step, whole(old)),
+                    Some(new) => nested(found, step, |found| compare(node.item(), old, &new, found)),
+                    None => found.removed.put(step, item_fields(node, old, true)),
                 }
             }
             for new in after {
-                let step = step_of(lists, shape, new);
+                let step = node.step_of(new);
                 if find(before, &step).is_none() {
-                    found.changed.put(step, whole(new));
+                    found.changed.put(step, item_fields(node, new, true));
                 }
             }
         }
         _ => {
-            found.changed.add(&fields_of(lists, new, &mut path.to_vec(), true));
+            found.changed.add(&fields_of(node, new, true));
             found.changed.owned |= !new.is_object() && !new.is_array();
             if old.is_object() || old.is_array() {
-                found.removed.add(&fields_of(lists, old, &mut path.to_vec(), true).minus(&found.changed));
+                found.removed.add(&fields_of(node, old, true).minus(&found.changed));
             }
         }
     }
@@ -138,24 +109,23 @@ fn nested(found: &mut Difference, step: Step, work: impl FnOnce(&mut Difference)
 }
 
 /// Lays an applied value over the live one.
-pub(super) fn merge(lists: Lists, live: &Value, applied: &Value, path: &[&str]) -> Value {
+pub(super) fn merge(node: Node<'_>, live: &Value, applied: &Value) -> Value {
     match (live, applied) {
-        (Value::Object(before), Value::Object(after)) if !lists.atomic_map(path) => {
+        (Value::Object(before), Value::Object(after)) if !node.atomic_map() => {
             let mut merged = before.clone();
             for (name, value) in after {
-                let below = [path, &[name.as_str()]].concat();
-                let value = before.get(name).map_or_else(|| value.clone(), |live| merge(lists, live, value, &below));
+                let live = before.get(name);
+                let value = live.map_or_else(|| value.clone(), |live| merge(node.child(name), live, value));
                 merged.insert(name.clone(), value);
             }
             Value::Object(merged)
         }
-        (Value::Array(before), Value::Array(after)) if lists.list(path) != Shape::Atomic => {
-            let shape = lists.list(path);
+        (Value::Array(before), Value::Array(after)) if node.shape() != Shape::Atomic => {
             let mut merged = before.clone();
             for item in after {
-                let step = step_of(lists, shape, item);
-                match merged.iter_mut().find(|live| step_of(lists, shape, live) == step) {
-                    Some(live) => *live = merge(lists, live, item, path),
+                let step = node.step_of(item);
+                match merged.iter_mut().find(|live| node.step_of(live) == step) {
+                    Some(live) => *live = merge(node.item(), live, item),
                     None => merged.push(item.clone()),
                 }
             }
@@ -166,30 +136,28 @@ pub(super) fn merge(lists: Lists, live: &Value, applied: &Value, path: &[&str]) 
 }
 
 /// Removes the fields in `drop` that nobody in `keep` holds; a map or item emptied by that goes too.
-pub(super) fn prune(lists: Lists, value: &mut Value, drop: &Fields, keep: &Fields, path: &[&str]) {
+pub(super) fn prune(node: Node<'_>, value: &mut Value, drop: &Fields, keep: &Fields) {
     let none = Fields::default();
     match value {
-        Value::Object(map) if !lists.atomic_map(path) => {
+        Value::Object(map) if !node.atomic_map() => {
             for (step, dropped) in &drop.below {
                 let Step::Field(name) = step else { continue };
                 let Some(child) = map.get_mut(name) else {
                     continue;
                 };
                 let kept = keep.below.get(step).unwrap_or(&none);
-                let below = [path, &[name.as_str()]].concat();
-                prune(lists, child, dropped, kept, &below);
+                prune(node.child(name), child, dropped, kept);
                 if kept.is_empty() && (dropped.owned && dropped.below.is_empty() || is_hollow(child)) {
                     map.remove(name);
                 }
             }
         }
         Value::Array(items) => {
-            let shape = lists.list(path);
-            if shape == Shape::Atomic {
+            if node.shape() == Shape::Atomic {
                 return;
             }
             items.retain_mut(|item| {
-                let step = step_of(lists, shape, item);
+                let step = node.step_of(item);
                 let Some(dropped) = drop.below.get(&step) else {
                     return true;
                 };
@@ -197,7 +165,7 @@ pub(super) fn prune(lists: Lists, value: &mut Value, drop: &Fields, keep: &Field
                 if kept.is_empty() && dropped.owned {
                     return false;
                 }
-                prune(lists, item, dropped, kept, path);
+                prune(node.item(), item, dropped, kept);
                 true
             });
         }

@@ -1,5 +1,7 @@
 //! From a `CustomResourceDefinition` to a served kind.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Kind, Origin, Scale};
@@ -17,7 +19,7 @@ fn texts(value: &Value, pointer: &str) -> Vec<String> {
 }
 
 /// The kind that a definition serves; `None` when it lacks a name, a plural or a served version.
-pub(super) fn kind_of(definition: &Value) -> Option<Kind> {
+pub(super) fn kind_of(definition: &Arc<Value>) -> Option<Kind> {
     let group = text(definition, "/spec/group")?;
     let kind = text(definition, "/spec/names/kind")?;
     let plural = text(definition, "/spec/names/plural")?;
@@ -46,12 +48,26 @@ pub(super) fn kind_of(definition: &Value) -> Option<Kind> {
             })
         }),
         create_only: false,
+        read_only: false,
+        others: &[],
+        definition: Some(Arc::clone(definition)),
         origin: Origin::Custom,
         group,
         kind,
         plural,
         versions,
     })
+}
+
+/// A version of a definition, by its name.
+pub(super) fn version_of<'a>(definition: &'a Value, version: &str) -> Option<&'a Value> {
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+    versions.into_iter().flatten().find(|entry| entry["name"] == version)
+}
+
+/// The schema of a version.
+pub(super) fn schema_of<'a>(definition: &'a Value, version: &str) -> Option<&'a Value> {
+    version_of(definition, version)?.pointer("/schema/openAPIV3Schema")
 }
 
 /// How much a server prefers a version: stable before beta before alpha, then the higher number.
@@ -123,6 +139,6 @@ mod tests {
     fn a_definition_without_a_served_version_serves_nothing() {
         let definition = json!({"spec": {"group": "g", "names": {"kind": "K", "plural": "ks"},
             "versions": [{"name": "v1", "served": false, "storage": true}]}});
-        assert_eq!(kind_of(&definition), None);
+        assert_eq!(kind_of(&Arc::new(definition)), None);
     }
 }

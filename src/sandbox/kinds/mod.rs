@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::schema::Schema;
 use super::status::qualified;
+use builtin::Sub;
 
 pub(crate) use crds::brought_definitions;
 pub(crate) use custom::{CRD_RESOURCE, establish};
@@ -50,6 +52,12 @@ pub(crate) struct Kind {
     pub scale: Option<Scale>,
     /// Answered, never kept: access reviews.
     pub create_only: bool,
+    /// Only shown.
+    pub read_only: bool,
+    /// Subresources beside status and scale.
+    pub others: &'static [Sub],
+    /// Of a custom kind, the definition.
+    pub definition: Option<Arc<Value>>,
     pub origin: Origin,
 }
 
@@ -68,6 +76,8 @@ impl Kind {
     pub fn verbs(&self) -> &'static [&'static str] {
         if self.create_only {
             &["create"]
+        } else if self.read_only {
+            &["get", "list"]
         } else if self.is_custom() {
             &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
         } else if self.resource() == "namespaces" {
@@ -75,6 +85,19 @@ impl Kind {
         } else {
             &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
         }
+    }
+
+    /// What objects of this kind look like in a version; `None` where anything goes.
+    pub fn schema(&self, version: &str) -> Option<Schema<'_>> {
+        match &self.definition {
+            None => Schema::built_in(&self.group, version, &self.kind),
+            Some(definition) => custom::schema_of(definition, version).map(Schema::new),
+        }
+    }
+
+    /// A custom kind's version as its definition has it.
+    pub fn version_entry(&self, version: &str) -> Option<&Value> {
+        custom::version_of(self.definition.as_deref()?, version)
     }
 
     pub fn is_custom(&self) -> bool {
@@ -92,12 +115,12 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// The built-in kinds and those of the given definitions.
-    pub fn new<'a>(definitions: impl Iterator<Item = &'a Value>) -> Self {
+    pub fn new(definitions: impl Iterator<Item = Arc<Value>>) -> Self {
         let mut registry = Self::default();
         for kind in builtin::kinds() {
             registry.add(kind);
         }
-        let mut custom: Vec<Kind> = definitions.filter_map(custom::kind_of).collect();
+        let mut custom: Vec<Kind> = definitions.filter_map(|definition| custom::kind_of(&definition)).collect();
         custom.sort_by(|a, b| (&a.group, &a.plural).cmp(&(&b.group, &b.plural)));
         for kind in custom {
             registry.add(kind);

@@ -32,7 +32,7 @@ fn unfinished_work_is_taken_up_again() {
     let path = folder.path().join("state");
     let collection = "/apis/apps/v1/namespaces/default/deployments";
     let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": []}}}});
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "main", "image": "example/app:1"}]}}}});
     runtime().block_on(async {
         let slow = Options { timing: Timing { shortest: PATIENCE * 9, longest: PATIENCE * 9 }, ..Options::default() };
         let sandbox = Sandbox::open(&path, slow).expect("opens");
