@@ -153,10 +153,11 @@ pub(crate) fn address_fits(place: &Place, object: &mut Value) -> Result<(), ApiE
 /// Refuses names that the kind cannot have.
 pub(crate) fn name_is_legal(kind: &Kind, name: &str) -> Result<(), ApiError> {
     let (legal, rule) = match kind.resource().as_str() {
+        "namespaces" if name.split('.').all(is_label) && name.contains('.') => (false, "must not contain dots"),
         "namespaces" => (is_label(name) && name.len() <= 63, LABEL),
         "services" => (is_label(name) && name.len() <= 63 && !name.starts_with(|c: char| c.is_ascii_digit()), SERVICE),
         _ if kind.group == "rbac.authorization.k8s.io" => {
-            (!matches!(name, "." | "..") && !name.contains(['/', '%']), "may not contain '/' or '%'")
+            (!matches!(name, "." | "..") && !name.contains(['/', '%']), if name.contains('/') { "may not contain '/'" } else { "may not contain '%'" })
         }
         _ => (name.len() <= 253 && name.split('.').all(is_label), SUBDOMAIN),
     };
@@ -264,7 +265,8 @@ pub(crate) fn no_new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result
         fresh.join(", ")
     );
     let cause = Cause { reason: "FieldValueForbidden", field: "metadata.finalizers".into(), message };
-    Err(ApiError::invalid(kind, meta::name(old), &[cause]))
+    // Both of the places that a server checks this at speak up.
+    Err(ApiError::invalid(kind, meta::name(old), &[cause.clone(), cause]))
 }
 
 /// Refuses changes of what cannot change after creation.
@@ -337,6 +339,17 @@ pub(crate) fn unchangeable(kind: &Kind, old: &Value, new: &Value) -> Result<(), 
         _ => {}
     }
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, meta::name(old), &causes)) }
+}
+
+/// Refuses a pod under a service account that is not there; the one that every namespace gets may still be on its way.
+pub(crate) fn account_exists(tx: &Tx<'_>, place: &Place, pod: &Value) -> Result<(), ApiError> {
+    let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or_default();
+    let namespace = place.namespace.as_deref().unwrap_or_default();
+    if matches!(account, "" | "default") || tx.get(&Key::new("serviceaccounts", namespace, account)).is_some() {
+        return Ok(());
+    }
+    let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
+    Err(ApiError::forbidden(&place.kind, meta::name(pod), &why, None))
 }
 
 /// Refuses a new object that a quota of its namespace has no room for.

@@ -34,11 +34,6 @@ pub(crate) fn patch(store: &Store, place: &Place, call: &Call, name: &str) -> Re
         return server_side_apply(store, place, call, name, dry);
     }
     intake::options_fit(call, "PatchOptions")?;
-    // What is not there is missing, whatever the patch says.
-    if store.get(&place.key(name)).is_none() {
-        return Err(ApiError::not_found(&place.kind, name));
-    }
-    let body = write::read_body(&call.body)?;
     if call.query.flag("force") {
         let cause = Cause {
             reason: "FieldValueForbidden",
@@ -47,6 +42,11 @@ pub(crate) fn patch(store: &Store, place: &Place, call: &Call, name: &str) -> Re
         };
         return Err(ApiError::invalid_as("meta.k8s.io", "PatchOptions", "", &[cause]));
     }
+    // What is not there is missing, whatever the patch says.
+    if store.get(&place.key(name)).is_none() {
+        return Err(ApiError::not_found(&place.kind, name));
+    }
+    let body = write::read_body(&call.body)?;
     let manager = call.updater(place);
     store.write(dry, |tx| {
         let old = tx.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;

@@ -83,7 +83,7 @@ pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>,
     }
     if table::wanted(call) {
         let objects: Vec<&Value> = items.iter().map(|object| &***object).collect();
-        return serde_json::to_vec(&table::table(place, call, &metadata, &objects)).map_err(ApiError::internal);
+        return serde_json::to_vec(&table::table(place, call.query.text("includeObject"), &metadata, &objects)).map_err(ApiError::internal);
     }
     written(place, Form::of(call), &metadata, &items)
 }

@@ -221,7 +221,7 @@ fn more_fields(kind: &Kind) -> &'static [&'static str] {
         "secrets" => &["type"],
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
-        "replicasets.apps" | "replicationcontrollers" => &["status.replicas"],
+        "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "services" => &["spec.clusterIP", "spec.type"],
         _ => &[],

@@ -139,7 +139,7 @@ fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
     }
     let registry = store.registry();
     let target = target(&registry, &call.path)?;
-    let documents = matches!(target, Target::Group(_) | Target::Resources(..) | Target::Core | Target::Groups);
+    let documents = matches!(target, Target::Group(_) | Target::Core | Target::Groups);
     if !documents && !matches!(target, Target::Objects(_)) && !matches!(call.method, Method::GET | Method::HEAD) {
         return Err(ApiError::method_not_allowed());
     }
@@ -190,7 +190,7 @@ fn tell_deprecated(place: &Place, call: &Call) {
 fn acceptable(call: &Call) -> Result<(), ApiError> {
     let known = |part: &str| {
         let sort = part.split(';').next().unwrap_or_default().trim();
-        matches!(sort, "" | "*/*" | "application/*" | "application/json" | "application/yaml")
+        matches!(sort, "" | "*/*" | "application/json" | "application/yaml")
             || sort.starts_with("application/vnd.kubernetes.protobuf")
     };
     if call.accept.split(',').any(known) {
@@ -216,7 +216,7 @@ fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bo
     let one = |code: u16, object: &Value| {
         if table::wanted(call) && object["kind"] == place.kind.kind.as_str() {
             let metadata = serde_json::json!({"resourceVersion": super::meta::resource_version(object)});
-            return json(code, &table::table(place, call, &metadata, &[object]));
+            return json(code, &table::table(place, call.query.text("includeObject"), &metadata, &[object]));
         }
         json(code, &read::shown(place, form, object))
     };
@@ -231,7 +231,10 @@ fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bo
                     && (place.namespace.is_some() || !place.kind.namespaced) =>
             {
                 let gone = remove::delete_collection(store, place, call)?;
-                let metadata = serde_json::json!({"resourceVersion": store.list("", None).1.to_string()});
+                let mut metadata = serde_json::json!({"resourceVersion": store.list("", None).1.to_string()});
+                if place.kind.is_custom() {
+                    metadata["continue"] = "".into();
+                }
                 let items: Vec<_> = gone.iter().collect();
                 Ok(respond(200, "application/json", read::written(place, form, &metadata, &items)?))
             }
@@ -244,6 +247,10 @@ fn objects(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Response<Bo
             read::version_fits(call, store.list("", None).1)?;
             let object = store.get(&place.key(name)).ok_or_else(|| ApiError::not_found(&place.kind, name))?;
             if scale { Ok(json(200, &patch::scale_of(place, &object))) } else { Ok(one(200, &object)) }
+        }
+        Method::PUT if place.subresource == "finalize" => {
+            let whole = Place { subresource: String::new(), ..place.clone() };
+            Ok(one(200, &*write::replace(store, &whole, call, name)?))
         }
         Method::PUT if scale => Ok(json(200, &*patch::put_scale(store, place, call, name)?)),
         Method::PUT => Ok(one(200, &*write::replace(store, place, call, name)?)),

@@ -130,7 +130,8 @@ impl ApiError {
 
     /// `Invalid` for things that are not of a served kind, such as request options.
     pub fn invalid_as(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
-        let lines: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        let mut lines: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        lines.dedup();
         let what = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),

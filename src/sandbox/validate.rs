@@ -149,7 +149,7 @@ pub(crate) fn misfits(kind: &Kind, object: &Value) -> Vec<Cause> {
             found.push(Cause {
                 reason: "FieldValueInvalid",
                 field: "spec".into(),
-                message: "Invalid value: minAvailable and maxUnavailable cannot be both set".into(),
+                message: "Invalid value: {}: minAvailable and maxUnavailable cannot be both set".into(),
             });
         }
         "storageclasses.storage.k8s.io" if texts(object, "provisioner").is_empty() => {

@@ -1,5 +1,6 @@
 //! Watches: a stream of what changed after a version, one JSON line per event.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::request::{Call, Place};
 use super::selector::Selector;
 use super::status::ApiError;
 use super::store::{Event, Store};
+use super::table;
 
 /// How often a quiet watch says how far it has come, when the client asked for that.
 const BOOKMARK: Duration = Duration::from_mins(1);
@@ -44,6 +46,8 @@ struct View {
     resource: String,
     selector: Selector,
     form: Form,
+    /// How much of the object a row of a table carries, when tables are wanted.
+    table: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +64,8 @@ pub(crate) fn start(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Bo
         fields = format!("metadata.name={name}");
     }
     let selector = Selector::parse(&place.kind, call.query.text("labelSelector"), &fields)?;
-    let view = View { place: place.clone(), resource: place.kind.resource(), selector, form: Form::of(call) };
+    let table = table::wanted(call).then(|| call.query.text("includeObject").to_owned());
+    let view = View { place: place.clone(), resource: place.kind.resource(), selector, form: Form::of(call), table };
     let bookmarks = call.query.flag("allowWatchBookmarks");
     // Before the list is read, so that no change falls between the two.
     let changes = store.subscribe();
@@ -101,7 +106,7 @@ impl View {
         let (objects, version) = store.list(&self.resource, self.place.namespace.as_deref());
         let mut out = Vec::new();
         for object in objects.iter().filter(|object| self.selector.matches(object)) {
-            line(&mut out, "ADDED", &read::shown(&self.place, self.form, object));
+            line(&mut out, "ADDED", &self.shown(object));
         }
         if end_marked {
             line(&mut out, "BOOKMARK", &self.bookmark(version, true));
@@ -109,10 +114,20 @@ impl View {
         (version, out)
     }
 
+    fn shown<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
+        match &self.table {
+            Some(include) => {
+                let metadata = json!({"resourceVersion": meta::resource_version(object)});
+                Cow::Owned(table::table(&self.place, include, &metadata, &[object]))
+            }
+            None => read::shown(&self.place, self.form, object),
+        }
+    }
+
     fn bookmark(&self, version: u64, end_of_initial: bool) -> Value {
         let mut mark = json!({
             "kind": self.place.kind.kind, "apiVersion": self.place.api_version(),
-            "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null},
+            "metadata": {"resourceVersion": version.to_string()},
         });
         if end_of_initial {
             mark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -139,9 +154,9 @@ impl View {
             // It only left the selection: the client knew it as it was before, but at this version.
             let mut last = event.old.as_deref().cloned().unwrap_or_default();
             meta::metadata_mut(&mut last).insert("resourceVersion".into(), event.version.to_string().into());
-            line(out, sort, &read::shown(&self.place, self.form, &last));
+            line(out, sort, &self.shown(&last));
         } else {
-            line(out, sort, &read::shown(&self.place, self.form, &event.new));
+            line(out, sort, &self.shown(&event.new));
         }
     }
 }

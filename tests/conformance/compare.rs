@@ -21,6 +21,8 @@ static MADE_UP: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         // The server shows what could not be read in the order of its own fields.
         (r#"(?s)patch: Invalid value: "\{.*\}": "#, "patch: <object>: "),
         (r#"(?s)^Invalid value: "\{.*\}": "#, "Invalid value: <object>: "),
+        (r"(?s)Invalid value: (\{.*\}|\[\{.*\}\]): ", "Invalid value: <object>: "),
+        (r"^\d+s$", "<age>"),
     ]
     .into_iter()
     .map(|(pattern, name)| (Regex::new(pattern).unwrap(), name))
@@ -99,7 +101,7 @@ fn unordered(mut status: serde_json::Map<String, Value>) -> serde_json::Map<Stri
         causes.sort_by_key(Value::to_string);
         if let Some(text) = status.get("message").and_then(Value::as_str) {
             // The causes say the rest.
-            let end = text.find(": [").or_else(|| text.find("conflicts: ")).unwrap_or(text.len());
+            let end = text.find(" is invalid").or_else(|| text.find("conflicts: ")).unwrap_or(text.len());
             status.insert("message".into(), format!("{} <causes>", &text[..end]).into());
         }
     }

@@ -68,7 +68,7 @@ fn path() -> impl Strategy<Value = String> {
         "?propagationPolicy=Foreground&gracePeriodSeconds=-9223372036854775808",
         "?%zz=%&&==&",
     ]);
-    (prop_oneof![3 => known, 1 => built], query).prop_map(|(path, query)| path + &query)
+    (prop_oneof![3 => known, 1 => built], query).prop_map(|(path, query): (String, String)| format!("{path}{query}"))
 }
 
 fn value() -> impl Strategy<Value = Value> {

@@ -51,6 +51,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("duct", &["process"]),
     ("reqwest", &["http"]),
     ("redb", &["sandbox"]),
+    ("cel", &["sandbox"]),
+    ("flate2", &["sandbox"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -55,7 +55,7 @@ impl<'a> Node<'a> {
             return Some(free);
         };
         if let Some(below) = schema.declared(name) {
-            let given = below.word("default").is_some_and(|d| d.as_object().is_some_and(Map::is_empty))
+            let given = below.word("default").is_some()
                 || matches!(below.sort(), Sort::Array | Sort::Map) && schema.requires(name);
             return Some(Self {
                 schema: Some(below),
@@ -96,6 +96,11 @@ impl<'a> Node<'a> {
 
     pub fn is_given(self) -> bool {
         self.given
+    }
+
+    /// Whether a new object has this very value here before anyone sets it.
+    pub fn has_anyway(self, value: &Value) -> bool {
+        self.given && self.schema.and_then(|schema| schema.word("default")) == Some(value)
     }
 
     fn text(self, word: &str) -> &'a str {

@@ -17,7 +17,7 @@ pub(super) struct Difference {
 /// them anyway: what an update records.
 pub(super) fn fields_of(node: Node<'_>, value: &Value, open: bool) -> Fields {
     match value {
-        Value::Object(map) if map.is_empty() && open && node.is_given() => Fields::default(),
+        value if open && node.has_anyway(value) => Fields::default(),
         Value::Object(map) if !node.atomic_map() => {
             let owned = if open { !node.is_given() } else { map.is_empty() || !node.is_declared() };
             let mut fields = Fields { owned, ..Fields::default() };

@@ -221,6 +221,7 @@ fn type_of(schema: Schema<'_>) -> String {
         Sort::Number => "float64".to_owned(),
         Sort::Flag => "bool".to_owned(),
         Sort::Bytes => "[]uint8".to_owned(),
+        Sort::IntOrString => "int32".to_owned(),
         _ => match schema.name() {
             Some(name) => {
                 let mut parts = name.rsplit('.');
