@@ -68,7 +68,8 @@ pub(crate) fn type_fits(place: &Place, object: &mut Value) -> Result<(), ApiErro
     let Some(map) = object.as_object_mut() else {
         return Err(ApiError::bad_request("the object provided is not a JSON object"));
     };
-    if place.kind.is_custom() && !map.get("metadata").is_none_or(|metadata| metadata.is_object() || metadata.is_null()) {
+    if place.kind.is_custom() && !map.get("metadata").is_none_or(|metadata| metadata.is_object() || metadata.is_null())
+    {
         let kind = &place.kind.kind;
         return Err(ApiError::bad_request(format!(
             "{kind} in version {:?} cannot be handled as a {kind}: metadata: expected a map",
@@ -156,9 +157,10 @@ pub(crate) fn name_is_legal(kind: &Kind, name: &str) -> Result<(), ApiError> {
         "namespaces" if name.split('.').all(is_label) && name.contains('.') => (false, "must not contain dots"),
         "namespaces" => (is_label(name) && name.len() <= 63, LABEL),
         "services" => (is_label(name) && name.len() <= 63 && !name.starts_with(|c: char| c.is_ascii_digit()), SERVICE),
-        _ if kind.group == "rbac.authorization.k8s.io" => {
-            (!matches!(name, "." | "..") && !name.contains(['/', '%']), if name.contains('/') { "may not contain '/'" } else { "may not contain '%'" })
-        }
+        _ if kind.group == "rbac.authorization.k8s.io" => (
+            !matches!(name, "." | "..") && !name.contains(['/', '%']),
+            if name.contains('/') { "may not contain '/'" } else { "may not contain '%'" },
+        ),
         _ => (name.len() <= 253 && name.split('.').all(is_label), SUBDOMAIN),
     };
     if legal {

@@ -69,7 +69,8 @@ fn below<'a>(
     let entry = kind.version_entry(version);
     let has = |name: &str| entry.is_none_or(|entry| entry["subresources"].get(name).is_some());
     let status = (kind.status && has("status")).then_some(("status", kind.kind.as_str(), "", &SUBRESOURCE_VERBS[..]));
-    let scale = (kind.scale.is_some() && has("scale")).then_some(("scale", "Scale", "autoscaling/v1", &SUBRESOURCE_VERBS[..]));
+    let scale =
+        (kind.scale.is_some() && has("scale")).then_some(("scale", "Scale", "autoscaling/v1", &SUBRESOURCE_VERBS[..]));
     let others = kind.others.iter().map(|&(name, sort, group_version, verbs)| (name, sort, group_version, verbs));
     let mut all: Vec<_> = others.chain(status).chain(scale).collect();
     if !kind.is_custom() {

@@ -49,9 +49,13 @@ pub(crate) fn document(registry: &Registry, group: &str, version: &str) -> Optio
     if kinds.is_empty() {
         return None;
     }
-    let mut schemas = schema::closure(kinds.iter().filter(|kind| !kind.is_custom()).flat_map(|kind| {
-        schema::document(&kind.group, version, &kind.kind)
-    }).chain(COMMON.iter().map(|name| (*name).to_owned())));
+    let mut schemas = schema::closure(
+        kinds
+            .iter()
+            .filter(|kind| !kind.is_custom())
+            .flat_map(|kind| schema::document(&kind.group, version, &kind.kind))
+            .chain(COMMON.iter().map(|name| (*name).to_owned())),
+    );
     let mut paths = Map::new();
     for kind in kinds {
         let name = schema_name(kind, version);
@@ -156,10 +160,8 @@ fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, version: &str, schema:
     if !one.is_empty() {
         paths.insert(format!("{collection}/{{name}}"), Value::Object(one.clone()));
     }
-    let whole: Vec<&str> = [kind.status.then_some("status"), kind.scale.is_some().then_some("scale")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let whole: Vec<&str> =
+        [kind.status.then_some("status"), kind.scale.is_some().then_some("scale")].into_iter().flatten().collect();
     for name in whole {
         let kept = one.iter().filter(|(method, _)| *method != "delete");
         let below: Map<String, Value> = kept.map(|(method, value)| (method.clone(), value.clone())).collect();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::admit;
-use super::intake;
 use super::apply::{self, Manager, Node, Operation};
+use super::intake;
 use super::meta;
 use super::request::{Call, Place};
 use super::status::{ApiError, Cause};

@@ -83,7 +83,8 @@ pub(crate) fn list(store: &Store, place: &Place, call: &Call) -> Result<Vec<u8>,
     }
     if table::wanted(call) {
         let objects: Vec<&Value> = items.iter().map(|object| &***object).collect();
-        return serde_json::to_vec(&table::table(place, call.query.text("includeObject"), &metadata, &objects)).map_err(ApiError::internal);
+        return serde_json::to_vec(&table::table(place, call.query.text("includeObject"), &metadata, &objects))
+            .map_err(ApiError::internal);
     }
     written(place, Form::of(call), &metadata, &items)
 }
@@ -100,8 +101,7 @@ pub(crate) fn options_fit(call: &Call, watch: bool) -> Result<(), ApiError> {
         let cause = Cause { reason, field: field.to_owned(), message };
         Err(ApiError::invalid_as("meta.k8s.io", "ListOptions", "", &[cause]))
     };
-    let forbidden =
-        |field: &str, why: &str| refused(field, "FieldValueForbidden", format!("Forbidden: {why}"));
+    let forbidden = |field: &str, why: &str| refused(field, "FieldValueForbidden", format!("Forbidden: {why}"));
     let (rule, version) = (call.query.text("resourceVersionMatch"), call.query.text("resourceVersion"));
     let initial = call.query.all("sendInitialEvents").next().is_some();
     if !watch && initial {
@@ -123,13 +123,15 @@ pub(crate) fn options_fit(call: &Call, watch: bool) -> Result<(), ApiError> {
         return Ok(());
     }
     if version.is_empty() {
-        return forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        return forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        );
     }
     match rule {
-        "Exact" if version == "0" => forbidden(
-            "resourceVersionMatch",
-            "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-        ),
+        "Exact" if version == "0" => {
+            forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+        }
         "Exact" | "NotOlderThan" => Ok(()),
         other => refused(
             "resourceVersionMatch",
@@ -192,7 +194,8 @@ fn number_of(call: &Call) -> Result<u64, ApiError> {
         return Ok(0);
     }
     text.parse().map_err(|_| {
-        let why = format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        let why =
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
         ApiError::new(500, "", why, None)
     })
 }

@@ -290,9 +290,9 @@ fn waiting_owners(tx: &Tx<'_>, object: &Value) -> Vec<(Place, Key)> {
         };
         let name = reference["name"].as_str().unwrap_or_default();
         let key = Key::new(&kind.resource(), if kind.namespaced { namespace } else { "" }, name);
-        let waits = tx.get(&key).is_some_and(|owner| {
-            waits_for(&owner, FOREGROUND) && dependents(tx, meta::uid(&owner)).is_empty()
-        });
+        let waits = tx
+            .get(&key)
+            .is_some_and(|owner| waits_for(&owner, FOREGROUND) && dependents(tx, meta::uid(&owner)).is_empty());
         if waits {
             found.push((place_of(kind, &key), key));
         }

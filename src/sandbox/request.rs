@@ -166,9 +166,7 @@ pub(crate) fn target(registry: &Registry, path: &str) -> Result<Target, ApiError
         ["openapi", "v2"] => Ok(Target::OpenApi2),
         ["openapi", "v3"] => Ok(Target::OpenApi),
         ["openapi", "v3", "api", version] => Ok(Target::OpenApiOf(String::new(), (*version).to_owned())),
-        ["openapi", "v3", "apis", group, version] => {
-            Ok(Target::OpenApiOf((*group).to_owned(), (*version).to_owned()))
-        }
+        ["openapi", "v3", "apis", group, version] => Ok(Target::OpenApiOf((*group).to_owned(), (*version).to_owned())),
         // The old form of a watch.
         ["api", version, "watch", rest @ ..] => watched(below(registry, "", version, rest)?),
         ["apis", group, version, "watch", rest @ ..] => watched(below(registry, group, version, rest)?),

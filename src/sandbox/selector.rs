@@ -138,7 +138,9 @@ fn requirement(part: &str) -> Result<Requirement, ApiError> {
         if let Some((key, value)) = part.split_once(sign) {
             let bound = value.trim().parse().map_err(|_| {
                 let value = value.trim();
-                wrong(&format!("values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"))
+                wrong(&format!(
+                    "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                ))
             })?;
             return made(key, if greater { Test::Greater(bound) } else { Test::Less(bound) });
         }

@@ -85,7 +85,8 @@ impl ApiError {
 
     /// The name is taken by an object on its way out.
     pub fn being_deleted(kind: &Kind, name: &str) -> Self {
-        let message = format!("object is being deleted: {} {name:?} already exists", qualified(&kind.group, &kind.plural));
+        let message =
+            format!("object is being deleted: {} {name:?} already exists", qualified(&kind.group, &kind.plural));
         Self::new(409, "AlreadyExists", message, Some(details(&kind.group, &kind.plural, name)))
     }
 

@@ -49,12 +49,7 @@ pub(crate) fn merge(node: Node<'_>, live: &Value, patch: &Value) -> Result<Value
     Ok(Value::Object(merged))
 }
 
-fn merge_list(
-    node: Node<'_>,
-    live: &Value,
-    changes: &[Value],
-    order: Option<&Vec<Value>>,
-) -> Result<Value, String> {
+fn merge_list(node: Node<'_>, live: &Value, changes: &[Value], order: Option<&Vec<Value>>) -> Result<Value, String> {
     let Some(key) = node.strategic_key() else {
         return Ok(Value::Array(changes.iter().map(without_directives).collect()));
     };
@@ -70,8 +65,9 @@ fn merge_list(
             }
             continue;
         }
-        let wanted =
-            change.get(key).ok_or_else(|| format!("map: {} does not contain declared merge key: {key}", shown(change)))?;
+        let wanted = change
+            .get(key)
+            .ok_or_else(|| format!("map: {} does not contain declared merge key: {key}", shown(change)))?;
         let place = merged.iter().position(|item| item.get(key) == Some(wanted));
         match (place, change[DIRECTIVE] == "delete") {
             (Some(place), true) => {
@@ -91,8 +87,7 @@ fn merge_list(
 fn in_order(key: &str, merged: Vec<Value>, before: &[Value], patch: &[Value]) -> Vec<Value> {
     let told = |item: &Value| if key.is_empty() { item.clone() } else { item[key].clone() };
     let place = |list: &[Value], item: &Value| list.iter().position(|other| told(other) == told(item));
-    let (mut named, left): (Vec<Value>, Vec<Value>) =
-        merged.into_iter().partition(|item| place(patch, item).is_some());
+    let (mut named, left): (Vec<Value>, Vec<Value>) = merged.into_iter().partition(|item| place(patch, item).is_some());
     named.sort_by_key(|item| place(patch, item));
     let mut sorted = Vec::with_capacity(named.len() + left.len());
     let (mut named, mut left) = (named.into_iter().peekable(), left.into_iter().peekable());

@@ -292,26 +292,28 @@ fn columns<'a>(kind: &'a Kind, version: &str) -> Vec<Column<'a>> {
             wide("Images", |o| containers(o, "image")),
             wide("Selector", |o| selector(&o["spec"]["selector"]["matchLabels"])),
         ]),
-        "pods" => columns.extend([
-            text("Ready", |o| {
-                let list = o["status"]["containerStatuses"].as_array();
-                let ready = list.into_iter().flatten().filter(|one| one["ready"] == true).count();
-                format!("{ready}/{}", count(&o["spec"]["containers"])).into()
-            }),
-            text("Status", |o| {
-                if meta::is_terminating(o) { "Terminating".into() } else { o["status"]["phase"].clone() }
-            }),
-            text("Restarts", |o| {
-                let list = o["status"]["containerStatuses"].as_array();
-                let sum: i64 = list.into_iter().flatten().filter_map(|one| one["restartCount"].as_i64()).sum();
-                sum.to_string().into()
-            }),
-            age,
-            wide("IP", |o| o["status"].get("podIP").cloned().unwrap_or_else(|| "<none>".into())),
-            wide("Node", |o| o["spec"].get("nodeName").cloned().unwrap_or_else(|| "<none>".into())),
-            wide("Nominated Node", |_| "<none>".into()),
-            wide("Readiness Gates", |_| "<none>".into()),
-        ]),
+        "pods" => {
+            columns.extend([
+                text("Ready", |o| {
+                    let list = o["status"]["containerStatuses"].as_array();
+                    let ready = list.into_iter().flatten().filter(|one| one["ready"] == true).count();
+                    format!("{ready}/{}", count(&o["spec"]["containers"])).into()
+                }),
+                text("Status", |o| {
+                    if meta::is_terminating(o) { "Terminating".into() } else { o["status"]["phase"].clone() }
+                }),
+                text("Restarts", |o| {
+                    let list = o["status"]["containerStatuses"].as_array();
+                    let sum: i64 = list.into_iter().flatten().filter_map(|one| one["restartCount"].as_i64()).sum();
+                    sum.to_string().into()
+                }),
+                age,
+                wide("IP", |o| o["status"].get("podIP").cloned().unwrap_or_else(|| "<none>".into())),
+                wide("Node", |o| o["spec"].get("nodeName").cloned().unwrap_or_else(|| "<none>".into())),
+                wide("Nominated Node", |_| "<none>".into()),
+                wide("Readiness Gates", |_| "<none>".into()),
+            ])
+        }
         "leases.coordination.k8s.io" => {
             columns.push(text("Holder", |o| o["spec"]["holderIdentity"].as_str().unwrap_or_default().into()));
             columns.push(age);
@@ -338,9 +340,7 @@ fn columns<'a>(kind: &'a Kind, version: &str) -> Vec<Column<'a>> {
         "jobs.batch" => columns.extend([
             text("Status", |o| {
                 let list = o["status"]["conditions"].as_array();
-                let is = |kind: &str| {
-                    list.into_iter().flatten().any(|c| c["type"] == kind && c["status"] == "True")
-                };
+                let is = |kind: &str| list.into_iter().flatten().any(|c| c["type"] == kind && c["status"] == "True");
                 let word = ["Complete", "Failed", "Suspended"].into_iter().find(|kind| is(kind));
                 word.unwrap_or("Running").into()
             }),

@@ -49,10 +49,10 @@ pub(crate) fn metadata(object: &Value) -> Vec<Cause> {
         found.extend(admit::label_value_misfit("metadata.labels", value.as_str().unwrap_or_default()));
     }
     for (key, _) in metadata["annotations"].as_object().into_iter().flatten() {
-        found.extend(admit::label_key_misfit("metadata.annotations", &key.to_lowercase()).map(|cause| Cause {
-            message: cause.message.replacen(&key.to_lowercase(), key, 1),
-            ..cause
-        }));
+        found.extend(
+            admit::label_key_misfit("metadata.annotations", &key.to_lowercase())
+                .map(|cause| Cause { message: cause.message.replacen(&key.to_lowercase(), key, 1), ..cause }),
+        );
     }
     for (place, finalizer) in list(metadata, "finalizers") {
         let text = finalizer.as_str().unwrap_or_default();
@@ -129,7 +129,10 @@ pub(crate) fn misfits(kind: &Kind, object: &Value) -> Vec<Cause> {
         "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
             for (place, rule) in list(object, "rules") {
                 if rule["verbs"].as_array().is_none_or(Vec::is_empty) {
-                    found.push(Cause::required(&format!("rules[{place}].verbs"), "verbs must contain at least one value"));
+                    found.push(Cause::required(
+                        &format!("rules[{place}].verbs"),
+                        "verbs must contain at least one value",
+                    ));
                 }
                 let empty = |field: &str| rule[field].as_array().is_none_or(Vec::is_empty);
                 if empty("nonResourceURLs") {
@@ -163,7 +166,8 @@ pub(crate) fn misfits(kind: &Kind, object: &Value) -> Vec<Cause> {
 fn workload(spec: &Value, found: &mut Vec<Cause>) {
     let selector = &spec["selector"];
     let empty = |field: &str| {
-        selector[field].as_object().is_none_or(serde_json::Map::is_empty) && selector[field].as_array().is_none_or(Vec::is_empty)
+        selector[field].as_object().is_none_or(serde_json::Map::is_empty)
+            && selector[field].as_array().is_none_or(Vec::is_empty)
     };
     if selector.is_null() {
         found.push(Cause::required("spec.selector", ""));
@@ -231,11 +235,7 @@ fn pod(path: &str, spec: &Value, policies: &[&str], found: &mut Vec<Cause>) {
                 let name = texts(mount, "name");
                 if !volumes.contains(name) {
                     let field = format!("{at}.volumeMounts[{number}].name");
-                    found.push(Cause {
-                        reason: "FieldValueNotFound",
-                        field,
-                        message: format!("Not found: {name:?}"),
-                    });
+                    found.push(Cause { reason: "FieldValueNotFound", field, message: format!("Not found: {name:?}") });
                 }
                 if texts(mount, "mountPath").is_empty() {
                     found.push(Cause::required(&format!("{at}.volumeMounts[{number}].mountPath"), ""));
@@ -275,7 +275,8 @@ fn service(spec: &Value, found: &mut Vec<Cause>) {
 }
 
 fn config_key(field: &str, key: &str) -> Option<Cause> {
-    let legal = !key.is_empty() && key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    let legal =
+        !key.is_empty() && key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     (!legal).then(|| {
         Cause::invalid(
             field,

@@ -73,14 +73,13 @@ pub(crate) fn start(store: &Arc<Store>, place: &Place, call: &Call) -> Result<Bo
     let asked = read::watched_from(call)?;
     let initial = call.query.flag("sendInitialEvents");
     let silent = call.query.all("sendInitialEvents").next().is_some() && !initial;
-    let (position, first) =
-        if silent && asked == 0 {
-            (store.list("", None).1, Vec::new())
-        } else if asked == 0 || initial {
-            view.everything(store, initial && bookmarks)
-        } else {
-            (asked, Vec::new())
-        };
+    let (position, first) = if silent && asked == 0 {
+        (store.list("", None).1, Vec::new())
+    } else if asked == 0 || initial {
+        view.everything(store, initial && bookmarks)
+    } else {
+        (asked, Vec::new())
+    };
     let seconds = call.query.text("timeoutSeconds").parse().map_or(LONGEST, Duration::from_secs).min(LONGEST);
     let now = Instant::now();
     let watch = Watch {

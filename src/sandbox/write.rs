@@ -5,16 +5,16 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::admit;
+use super::apply::{self, Manager, Operation};
 use super::defaults;
 use super::intake;
-use super::validate;
-use super::apply::{self, Manager, Operation};
 use super::kinds::CRD_RESOURCE;
 use super::meta;
 use super::remove;
 use super::request::{Call, Place};
 use super::status::{ApiError, Cause};
 use super::store::{Store, Tx};
+use super::validate;
 use crate::object::yaml;
 
 /// `POST` of an object.
@@ -56,9 +56,8 @@ pub(crate) fn parsed(place: &Place, call: &Call) -> Result<Value, ApiError> {
     let mut object = read_object(place, &call.body)?;
     admit::type_fits(place, &mut object)?;
     let (kind, version) = (&place.kind.kind, &place.version);
-    let refused = |why| {
-        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
-    };
+    let refused =
+        |why| ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"));
     intake::taken(place, call, object, intake::doubled(&call.body)).map_err(refused)
 }
 

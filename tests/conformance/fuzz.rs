@@ -49,7 +49,8 @@ fn path() -> impl Strategy<Value = String> {
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
         "/openapi/v3/apis/apps/v1",
     ]);
-    let words = of(&["api", "apis", "v1", "namespaces", "default", "pods", "a", "watch", "status", "%2F", "..", "", "é"]);
+    let words =
+        of(&["api", "apis", "v1", "namespaces", "default", "pods", "a", "watch", "status", "%2F", "..", "", "é"]);
     let built = vec(words, 0..7).prop_map(|parts| format!("/{}", parts.join("/").replace('é', "%C3%A9")));
     let query = of(&[
         "",

@@ -30,7 +30,8 @@ async fn ten_thousand_objects_and_two_hundred_watches_fit_into_their_memory() {
     let post = |name: String| {
         let sandbox = sandbox.clone();
         async move {
-            let body = json!({"metadata": {"name": name, "labels": {"app": "web"}}, "data": {"key": "value"}}).to_string();
+            let body =
+                json!({"metadata": {"name": name, "labels": {"app": "web"}}, "data": {"key": "value"}}).to_string();
             let request = Request::post(maps).body(Full::new(Bytes::from(body))).unwrap();
             let answer = sandbox.service().oneshot(request).await.unwrap();
             assert_eq!(answer.status(), 201);

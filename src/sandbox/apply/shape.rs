@@ -113,7 +113,11 @@ impl<'a> Node<'a> {
             "map" => Shape::Keyed,
             "set" => Shape::Set,
             "" if self.merges() => {
-                if self.text("x-kubernetes-patch-merge-key").is_empty() { Shape::Set } else { Shape::Keyed }
+                if self.text("x-kubernetes-patch-merge-key").is_empty() {
+                    Shape::Set
+                } else {
+                    Shape::Keyed
+                }
             }
             _ => Shape::Atomic,
         }
@@ -125,8 +129,10 @@ impl<'a> Node<'a> {
 
     /// The keys that tell the items of the list at this place apart.
     pub fn keys(self) -> impl Iterator<Item = &'a str> {
-        let declared = self.schema.and_then(|schema| schema.word("x-kubernetes-list-map-keys")).and_then(Value::as_array);
-        let merge_key = Some(self.text("x-kubernetes-patch-merge-key")).filter(|key| declared.is_none() && !key.is_empty());
+        let declared =
+            self.schema.and_then(|schema| schema.word("x-kubernetes-list-map-keys")).and_then(Value::as_array);
+        let merge_key =
+            Some(self.text("x-kubernetes-patch-merge-key")).filter(|key| declared.is_none() && !key.is_empty());
         declared.into_iter().flatten().filter_map(Value::as_str).chain(merge_key)
     }
 

@@ -43,8 +43,7 @@ pub(super) fn fields_of(node: Node<'_>, value: &Value, open: bool) -> Fields {
 }
 
 fn item_fields(node: Node<'_>, item: &Value, open: bool) -> Fields {
-    let mut fields =
-        if node.shape() == Shape::Keyed { fields_of(node.item(), item, open) } else { Fields::default() };
+    let mut fields = if node.shape() == Shape::Keyed { fields_of(node.item(), item, open) } else { Fields::default() };
     fields.owned = true;
     fields
 }
@@ -75,8 +74,7 @@ fn compare(node: Node<'_>, old: &Value, new: &Value, found: &mut Difference) {
             }
         }
         (Value::Array(before), Value::Array(after)) if node.shape() != Shape::Atomic => {
-            let find =
-                |items: &[Value], step: &Step| items.iter().find(|item| node.step_of(item) == *step).cloned();
+            let find = |items: &[Value], step: &Step| items.iter().find(|item| node.step_of(item) == *step).cloned();
             for old in before {
                 let step = node.step_of(old);
                 match find(after, &step) {

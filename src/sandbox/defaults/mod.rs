@@ -49,10 +49,7 @@ pub(crate) fn fill(kind: &Kind, object: &mut Value) {
         "persistentvolumes" => {
             defaults(
                 object,
-                [
-                    ("spec.persistentVolumeReclaimPolicy", "Retain".into()),
-                    ("spec.volumeMode", "Filesystem".into()),
-                ],
+                [("spec.persistentVolumeReclaimPolicy", "Retain".into()), ("spec.volumeMode", "Filesystem".into())],
             );
             if object["spec"]["hostPath"].is_object() {
                 default(object, "spec.hostPath.type", "".into());
@@ -64,7 +61,8 @@ pub(crate) fn fill(kind: &Kind, object: &mut Value) {
             }
         }
         "limitranges" => items(object, "/spec/limits").for_each(limit),
-        "poddisruptionbudgets.policy" | "rolebindings.rbac.authorization.k8s.io"
+        "poddisruptionbudgets.policy"
+        | "rolebindings.rbac.authorization.k8s.io"
         | "clusterrolebindings.rbac.authorization.k8s.io" => binding(object),
         "horizontalpodautoscalers.autoscaling" => autoscaler(object),
         "networkpolicies.networking.k8s.io" => network_policy(object),
@@ -294,11 +292,7 @@ pub(crate) fn decide(kind: &Kind, object: &mut Value) {
             meta::map_mut(object).entry("rules").or_insert(Value::Null);
         }
         "nodes" if meta::resource_version(object).is_empty() && object["spec"]["taints"].is_null() => {
-            meta::set(
-                object,
-                "spec.taints",
-                json!([{"effect": "NoSchedule", "key": "node.kubernetes.io/not-ready"}]),
-            );
+            meta::set(object, "spec.taints", json!([{"effect": "NoSchedule", "key": "node.kubernetes.io/not-ready"}]));
         }
         "persistentvolumeclaims" => {
             default(object, "status.phase", "Pending".into());

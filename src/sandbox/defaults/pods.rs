@@ -158,8 +158,7 @@ pub(super) fn placed(pod: &mut Value) {
                 && (t["effect"].is_null() || t["effect"] == "NoExecute")
         };
         if !known.is_some_and(|list| list.iter().any(tolerates)) {
-            let toleration =
-                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+            let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
             match pod["spec"]["tolerations"].as_array_mut() {
                 Some(list) => list.push(toleration),
                 None => pod["spec"]["tolerations"] = json!([toleration]),
@@ -171,9 +170,7 @@ pub(super) fn placed(pod: &mut Value) {
 fn class_of(pod: &Value) -> &'static str {
     let lists = ["containers", "initContainers"].map(|list| pod["spec"][list].as_array());
     let all: Vec<&Value> = lists.into_iter().flatten().flatten().collect();
-    let some = |part: &str| {
-        all.iter().any(|c| c["resources"][part].as_object().is_some_and(|map| !map.is_empty()))
-    };
+    let some = |part: &str| all.iter().any(|c| c["resources"][part].as_object().is_some_and(|map| !map.is_empty()));
     if !some("limits") && !some("requests") {
         return "BestEffort";
     }

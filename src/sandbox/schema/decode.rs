@@ -137,8 +137,7 @@ impl Reader {
         };
         let mut kept = Map::new();
         for (name, value) in map {
-            let place =
-                Place { structure: at.structure, names: at.names.clone(), path: joined(&at.path, &name) };
+            let place = Place { structure: at.structure, names: at.names.clone(), path: joined(&at.path, &name) };
             let null = value.is_null();
             if let Some(value) = self.read(below, value, &place)? {
                 kept.insert(name, value);

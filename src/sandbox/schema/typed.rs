@@ -18,7 +18,8 @@ fn judge(node: Node<'_>, value: &Value, path: &str, found: &mut Vec<String>) {
     if value.is_null() {
         return;
     }
-    let mut wrong = |expected: &str, value: &Value| found.push(format!("{path}: expected {expected}, got {}", shown(value)));
+    let mut wrong =
+        |expected: &str, value: &Value| found.push(format!("{path}: expected {expected}, got {}", shown(value)));
     match (node.sort(), value) {
         (Sort::Struct | Sort::Map, Value::Object(map)) => {
             for (name, value) in map {
@@ -64,7 +65,9 @@ fn list(node: Node<'_>, items: &[Value], path: &str, found: &mut Vec<String>) {
         match shape {
             Shape::Keyed => {
                 if !item.is_object() {
-                    found.push(format!("{path}: element {number}: associative list with keys may not have non-map elements"));
+                    found.push(format!(
+                        "{path}: element {number}: associative list with keys may not have non-map elements"
+                    ));
                     continue;
                 }
                 let missing = node.keys().find(|key| item.get(key).is_none() && node.key_default(key).is_none());
