@@ -132,11 +132,14 @@ impl WayBack {
         Ok(items)
     }
 
-    /// Whether what was taken back of an effect is as it was; nothing about what was left.
-    pub fn check(&self, effect: &EffectState) -> Result<Vec<BackAgain>, EffectError> {
+    /// Whether what was taken back of an effect is as it was; nothing about the targets of which something `stays`.
+    pub fn check(&self, effect: &EffectState, stays: &BTreeSet<String>) -> Result<Vec<BackAgain>, EffectError> {
         let mut found = vec![];
         for n in (0..effect.sent.targets.len()).rev().filter(|n| unsendable(effect, *n).is_none()) {
             let target = &effect.sent.targets[n];
+            if stays.contains(target) {
+                continue;
+            }
             let made = image(effect, target).is_none();
             let text = if made { format!("{target} is gone") } else { format!("{target} is as it was before") };
             let Decided { todo, item, live } = self.decide(effect, n, None, false)?;

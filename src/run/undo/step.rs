@@ -96,8 +96,9 @@ impl Run {
             }
         }
         if back.items.iter().any(|item| !item.back.is_empty()) {
+            let stays = back.items.iter().filter(|item| !item.left.is_empty()).map(|item| item.what.clone()).collect();
             let looks = || {
-                let found = taken.iter().map(|effect| way_back.check(effect)).collect::<Result<Vec<_>, _>>()?;
+                let found = taken.iter().map(|effect| way_back.check(effect, &stays)).collect::<Result<Vec<_>, _>>()?;
                 // an object that two effects changed is looked at once, as it was before the first
                 let mut all = found.into_iter().flatten().collect::<Vec<_>>();
                 all.reverse();
