@@ -83,6 +83,26 @@ impl Cluster {
         self.wait(patience, &what, async move { inner.apply(&object, &options).await })
     }
 
+    /// Asks for each object whether the server would take it, eight at a time; nothing is kept, and none waits for another.
+    ///
+    /// # Errors
+    /// The deadline or the cancel of `patience`; what the server says of an object stands in its own result.
+    pub fn try_all(
+        &self,
+        objects: Vec<Value>,
+        options: &ApplyOptions,
+        patience: &Patience,
+    ) -> Result<Vec<Result<(), ClusterError>>, ClusterError> {
+        let (inner, options) = (self.inner.clone(), Arc::new(ApplyOptions { dry_run: true, ..options.clone() }));
+        self.wait(patience, "dry run", async move {
+            let tried = stream::iter(objects).map(|object| {
+                let (inner, options) = (inner.clone(), options.clone());
+                async move { inner.apply(&object, &options).await.map(drop) }
+            });
+            Ok(tried.buffered(CONCURRENCY).collect().await)
+        })
+    }
+
     /// Applies many objects, eight at a time: namespaces and CRDs first, the others once these are there and served. When one
     /// fails, those in flight are finished and no more are started. One result for each object, in their order.
     pub fn apply_many(&self, objects: &[Value], options: &ApplyOptions, patience: &Patience) -> Vec<Applied> {

@@ -121,10 +121,19 @@ impl Call {
             |kind: &str, name: &str| objects.iter().any(|(o, _)| o["kind"] == kind && o["metadata"]["name"] == name);
         let take_over = take_over.map(ToOwned::to_owned);
         let dry_run = ApplyOptions { dry_run: true, take_over, ..ApplyOptions::default() };
+        let all = objects.iter().map(|(object, _)| object.clone()).collect();
+        let tried = cluster.try_all(all, &dry_run, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
         let mut errors = vec![];
-        for (object, file) in objects {
-            match self.outlast(|patience| cluster.apply(object, &dry_run, patience)) {
-                Ok(_) => {}
+        for ((object, file), tried) in objects.iter().zip(tried) {
+            let tried = match tried {
+                // a server that is away for a moment is waited for
+                Err(error) if error.is_unreachable() => {
+                    self.outlast(|patience| cluster.apply(object, &dry_run, patience)).map(drop)
+                }
+                tried => tried,
+            };
+            match tried {
+                Ok(()) => {}
                 Err(ClusterError::NamespaceMissing { namespace, .. }) if made("Namespace", &namespace) => {}
                 Err(ClusterError::NotServed { .. })
                     if objects.iter().any(|(crd, _)| {
