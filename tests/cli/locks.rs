@@ -90,7 +90,7 @@ fn a_holder_whose_process_was_killed_is_said_to_be_gone_and_its_run_goes_on() {
         .says(&format!("runbook resume {first}"))
         .says(&format!("runbook abandon {first} --reason"))
         .says("--break-lock");
-    assert_eq!(world.runs(), [first.clone()]);
+    assert_eq!(world.only(), first);
     let mut live = world.start(&format!("resume {first}"));
     live.waits_for("it comes: ");
     live.signal(rustix::process::Signal::INT);
@@ -105,7 +105,7 @@ fn a_place_is_taken_by_force_only_with_words_that_are_kept_and_shown() {
     let first = world.only();
     world.playbook("q", GREET);
     world.run("run q.rhai --context staging --break-lock ' '").exits(2).says("--break-lock wants a reason");
-    assert_eq!(world.runs(), [first.clone()]);
+    assert_eq!(world.only(), first);
     let taken = format!("the place was taken from run {first} by force: the pager says so");
     // the start gate does not open by itself: it has to be seen
     world.run("run q.rhai --context staging --break-lock 'the pager says so'").exits(20).says(&taken);
