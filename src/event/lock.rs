@@ -221,6 +221,9 @@ pub trait Evidence: Send + Sync {
     /// Keeps what a run was and came to: the events that say so, each with its time.
     fn keep(&self, run: &RunId, events: &[(Timestamp, Event)]) -> Result<(), LockError>;
 
+    /// Keeps it no more: what was verified is being taken back.
+    fn withdraw(&self, run: &RunId) -> Result<(), LockError>;
+
     /// What is kept, the latest first.
     fn runs(&self) -> Result<Vec<(RunId, RunState)>, LockError>;
 }

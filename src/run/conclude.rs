@@ -121,6 +121,17 @@ impl Run {
         ended
     }
 
+    /// What is about to be taken back is no evidence any more.
+    pub(super) fn withdraw_evidence(&self) {
+        let Some((evidence, run)) = self.evidence.as_ref().zip(self.with_state(|state| state.run.clone())) else {
+            return;
+        };
+        if let Err(error) = evidence.withdraw(&run) {
+            let text = format!("that it was verified still stands on the cluster: {error}");
+            let _ = self.append(&Event::Noted { text, step: None, via: "evidence".into() });
+        }
+    }
+
     /// Keeps what was verified where runs of other machines see it.
     pub(super) fn keep_evidence(&self) {
         let Some((evidence, run)) = self.evidence.as_ref().zip(self.with_state(|state| state.run.clone())) else {

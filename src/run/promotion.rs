@@ -51,6 +51,7 @@ pub(super) fn evidence(
     connect: &dyn Connect,
 ) -> Result<(Staged, RunState), Unmet> {
     let runs = store.runs().map_err(|error| Unmet { message: error.to_string(), help: vec![], rank: 0 })?;
+    let known: Vec<RunId> = runs.iter().map(|(id, _)| id.clone()).collect();
     let here = runs.into_iter().filter_map(|(id, state)| Some((id, state.ok()?))).collect();
     let unmet = match among(here, need, this) {
         Ok(found) => return Ok(found),
@@ -63,7 +64,9 @@ pub(super) fn evidence(
     };
     match there {
         // what is nearer is said: a run of this folder, where there is one
-        Ok(there) => among(there, need, this).map_err(|other| if unmet.rank >= other.rank { unmet } else { other }),
+        // of a run whose journal is here, that says what became of it since
+        Ok(there) => among(there.into_iter().filter(|(id, _)| !known.contains(id)).collect(), need, this)
+            .map_err(|other| if unmet.rank >= other.rank { unmet } else { other }),
         Err(why) => {
             let mut unmet = unmet;
             unmet.help.push(format!("what other machines verified on {} could not be seen: {why}", need.context));

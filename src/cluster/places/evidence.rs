@@ -46,7 +46,7 @@ impl Evidence for ClusterEvidence {
         });
         let playbook = playbook.unwrap_or_else(|| "unknown".into());
         let id = legal(run.as_str());
-        let mut map = Kind::ConfigMap.object(&format!("verified-{id}"), &[(RUN, &id), (PLAYBOOK, &playbook)]);
+        let mut map = Kind::ConfigMap.object(&name(run), &[(RUN, &id), (PLAYBOOK, &playbook)]);
         map["data"] = json!({ "run": run, EVENTS: json!(events).to_string() });
         api.create(Kind::ConfigMap, &map)?;
         let mut kept = api.list(Kind::ConfigMap, Some(&format!("{PLAYBOOK}={playbook}")))?;
@@ -54,11 +54,24 @@ impl Evidence for ClusterEvidence {
         kept.iter().skip(MOST).try_for_each(|old| api.delete(Kind::ConfigMap, old))
     }
 
+    fn withdraw(&self, run: &RunId) -> Result<(), LockError> {
+        let api = self.api()?;
+        match api.get(Kind::ConfigMap, &name(run))? {
+            Some(map) => api.delete(Kind::ConfigMap, &map),
+            None => Ok(()),
+        }
+    }
+
     fn runs(&self) -> Result<Vec<(RunId, RunState)>, LockError> {
         let mut maps = self.api()?.list(Kind::ConfigMap, Some(PLAYBOOK))?;
         maps.sort_by_cached_key(|map| std::cmp::Reverse(made(map)));
         Ok(maps.iter().filter_map(read).collect())
     }
+}
+
+/// The name of the `ConfigMap` that says what a run verified.
+fn name(run: &RunId) -> String {
+    format!("verified-{}", legal(run.as_str()))
 }
 
 fn made(map: &Value) -> String {

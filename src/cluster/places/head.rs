@@ -39,7 +39,9 @@ impl Known {
     /// Reads it; refused where this state folder's copy of the run is not the one that has gone furthest.
     pub(super) fn read(api: &Api, store: &dyn Store, run: &RunId) -> Result<Self, LockError> {
         let Some(map) = api.get(Kind::ConfigMap, &name(run))? else { return Ok(Self::Absent) };
-        if map["metadata"]["labels"][CLOSED].is_string() {
+        // a copy that knows of the end may take back what the run changed
+        let knows = store.state(run).is_ok_and(|state| state.is_closed());
+        if map["metadata"]["labels"][CLOSED].is_string() && !knows {
             let further = read::<Holder>(&map, HOLDER).map_or_else(|| "another copy".into(), |by| copy_of(&by));
             return Err(LockError::Over { run: run.clone(), further });
         }
@@ -103,6 +105,9 @@ impl Journal {
                 }
                 Known::Own(map) => map.clone(),
             };
+            if let Some(labels) = map["metadata"]["labels"].as_object_mut() {
+                labels.remove(CLOSED);
+            }
             map["data"] = json!({ HEAD: json!(head).to_string(), HOLDER: json!(self.holder).to_string() });
             let written = match self.known {
                 Known::Absent => api.create(Kind::ConfigMap, &map)?,

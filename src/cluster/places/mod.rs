@@ -100,7 +100,8 @@ impl ClusterLock {
             return false;
         }
         match self.store.state(&holder.run) {
-            Ok(state) => state.is_closed() || (state.run.is_none() && !self.store.is_live(&holder.run)),
+            // one that is closed may be taken back just now
+            Ok(state) => (state.is_closed() || state.run.is_none()) && !self.store.is_live(&holder.run),
             Err(error) => matches!(error, StoreError::NoRun { .. }),
         }
     }

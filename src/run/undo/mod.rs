@@ -56,6 +56,9 @@ pub fn undo(crew: Crew, order: Order, opened: Opened, ask: &Ask) -> Ended {
     };
     match again(crew, order, opened) {
         Ok(mut run) => {
+            if ask.what == Undoing::Changes {
+                run.withdraw_evidence();
+            }
             let taken = run.declare_again().and_then(|()| run.take_back(ask, steps, false));
             run.conclude_undo(taken, ask, None)
         }

@@ -258,6 +258,26 @@ fn while_nobody_answers_a_place_counts_until_its_lease_is_over() {
 }
 
 #[test]
+fn a_run_that_knows_that_it_is_closed_may_have_its_place_again_to_be_taken_back() {
+    let cut = Cut::new();
+    let (one, two) = (Machine::new("one", &cut.cluster()), Machine::new("two", &cut.cluster()));
+    let mut log = one.begins("a-1");
+    let copy = one.copied_to("copy", &cut.cluster());
+    let held = one.take("uid", "a-1").unwrap();
+    log.append(&Event::Closed { how: Closed::Done, reason: None, exit: ExitCode::Done, exceptions: vec![] }).unwrap();
+    held.claim(&log.head()).unwrap();
+    one.lock.free(&RunId::new("a-1")).unwrap();
+    assert!(matches!(copy.take("uid", "a-1"), Err(LockError::Over { .. })));
+    let held = one.take("uid", "a-1").unwrap();
+    held.claim(&log.head()).unwrap();
+    // while its process lives it has the place, closed or not
+    drop(two.begins("b-2"));
+    assert_eq!(refused(two.take("uid", "b-2")).1, Bearing::Live);
+    // and what it does from here on is seen by its copies
+    assert!(matches!(copy.take("uid", "a-1"), Err(LockError::Held { .. } | LockError::Behind { .. })));
+}
+
+#[test]
 fn a_change_costs_one_swap_while_the_lease_is_fresh() {
     let cut = Cut::new();
     let one = Machine::new("one", &cut.cluster());
@@ -294,4 +314,6 @@ fn what_was_verified_is_seen_from_another_machine() {
     assert!((20..=21).contains(&runs.len()), "the latest are kept: {}", runs.len());
     let (id, state) = runs.iter().find(|(id, _)| id.as_str() == "a-24").unwrap();
     assert_eq!((state.run.as_ref(), &state.life), (Some(id), &Life::Closed(Closed::Done)));
+    one.evidence.withdraw(&RunId::new("a-24")).unwrap();
+    assert!(two.evidence.runs().unwrap().iter().all(|(id, _)| id.as_str() != "a-24"));
 }
