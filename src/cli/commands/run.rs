@@ -149,8 +149,9 @@ impl Watch {
         let run = order.start()?;
         let ended = run.wait();
         drop(view.ticker);
-        // a run that exists was told by its views
-        if ended.run.is_none() || self.progress == Progress::Quiet && ended.exit != ExitCode::Done {
+        // a run that exists was told by its views; that its journal is lost no line can tell
+        let lost = ended.exit == ExitCode::Internal && ended.failure.is_none();
+        if ended.run.is_none() || lost || self.progress == Progress::Quiet && ended.exit != ExitCode::Done {
             say::ended(&ended, &playbook);
         } else if !ended.findings.is_empty() {
             say::findings(&ended.findings, &playbook);
