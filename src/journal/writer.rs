@@ -36,8 +36,8 @@ impl WriterLock {
     pub(super) fn take(folder: &Path) -> io::Result<Result<Self, Option<u32>>> {
         let path = folder.join(WRITER);
         let mut file = private().read(true).write(true).create(true).truncate(false).open(&path)?;
-        // one that only asks holds it for a moment
-        for attempt in 0..5 {
+        let mut holder = None;
+        for attempt in 0.. {
             match file.try_lock() {
                 Ok(()) => {
                     file.set_len(0)?;
@@ -45,16 +45,21 @@ impl WriterLock {
                     write!(file, "{}", std::process::id())?;
                     return Ok(Ok(Self { _file: file }));
                 }
-                Err(std::fs::TryLockError::WouldBlock) if attempt < 4 => {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let _ = file.rewind().and_then(|()| file.read_to_string(&mut pid).map(drop));
+                    holder = pid.trim().parse().ok();
                 }
-                Err(std::fs::TryLockError::WouldBlock) => {}
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
             }
+            // one that only asks holds it for a moment; so does a command that this very process is about to start
+            let patience = if holder == Some(std::process::id()) { 200 } else { 5 };
+            if attempt >= patience {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        let mut pid = String::new();
-        let _ = file.read_to_string(&mut pid);
-        Ok(Err(pid.trim().parse().ok()))
+        Ok(Err(holder))
     }
 
     /// Whether a process has it.
