@@ -32,7 +32,7 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
 
 /// Leases that are over soon, so that no test waits long.
-pub const QUICK: Timing = Timing { renew: Duration::from_millis(100), lasts: Duration::from_secs(1) };
+pub const QUICK: Timing = Timing { renew: Duration::from_millis(100), lasts: Duration::from_secs(2) };
 
 /// An embedded cluster that can be cut off.
 pub struct Cut {
@@ -143,6 +143,11 @@ impl Machine {
         let local = Arc::new(FileLock::new(dir.path()));
         let lock = ClusterLock::new(reach.clone(), local, store.clone(), seat.clone()).timed(QUICK);
         Self { host: host.into(), dir, store, lock, evidence: ClusterEvidence::new(reach), seat }
+    }
+
+    /// The same machine, where nothing waits for a lease to be over.
+    pub fn patient(self) -> Self {
+        Self { lock: self.lock.timed(Timing::default()), ..self }
     }
 
     /// Another machine with a copy of this one's state folder.

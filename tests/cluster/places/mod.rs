@@ -40,7 +40,7 @@ fn lost(answer: Result<(), LockError>) -> String {
 
 /// A run keeps its place over all that it goes through, on a cluster whatever it is.
 fn a_life(cluster: &runbook::cluster::Cluster, place: &str, [first, second]: [&str; 2]) {
-    let (one, two) = (Machine::new("one", cluster), Machine::new("two", cluster));
+    let [one, two] = ["one", "two"].map(|name| Machine::new(name, cluster).patient());
     let mut log = one.begins(first);
     let held = one.take(place, first).unwrap();
     held.check().unwrap();
@@ -99,7 +99,7 @@ fn a_lease_that_is_not_renewed_says_that_nobody_works_on_its_run_and_gives_it_to
     let copy = one.copied_to("copy", &cut.cluster());
     // while it is renewed, for longer than it counts, somebody works on it: not even a copy of the run may have it
     let begun = std::time::Instant::now();
-    while begun.elapsed() < Duration::from_millis(1500) {
+    while begun.elapsed() < Duration::from_millis(2500) {
         assert_eq!(refused(copy.take("uid", "a-1")).1, Bearing::Live);
         std::thread::sleep(Duration::from_millis(100));
     }
