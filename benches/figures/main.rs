@@ -9,6 +9,8 @@ mod apiserver;
 mod bare;
 mod bulk;
 mod impact;
+#[path = "../../tests/support/not_run.rs"]
+mod not_run;
 mod process;
 mod resume;
 mod start;

@@ -45,6 +45,7 @@ impl Call {
         self.allow(native, Mode::Read)?;
         self.may_be_given(native, argv, input)?;
         let class = self.classify(native, argv)?;
+        self.holds_files(native, &class)?;
         given(input)?;
         if class.kind != Kind::Read {
             return Err(EffectError::new(Sort::WrongMode, format!("`{}` changes something", argv.join(" ")))
@@ -63,6 +64,7 @@ impl Call {
         self.allow(native, Mode::Change)?;
         self.may_be_given(native, argv, input)?;
         let class = self.classify(native, argv)?;
+        self.holds_files(native, &class)?;
         given(input)?;
         let line = argv.join(" ");
         if let Some(trial) = &self.trial {

@@ -20,7 +20,7 @@ pub struct Row {
     pub playbook: String,
     /// The context's name.
     pub context: String,
-    /// `running`, `died`, `waiting`, `stopped`, `done`, `undone`, `abandoned`, `unreadable`.
+    /// `running`, `at a gate` (its process asks), `died`, `waiting`, `stopped`, `done`, `undone`, `abandoned`, `unreadable`.
     pub state: String,
     /// Why: the gate's question, the failure, the reason.
     pub why: Option<String>,
@@ -65,6 +65,8 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
     // what is being taken back does not go on before that has ended
     let go_on = if state.undoing.is_some() { undo.or(resume.clone()) } else { resume.clone() };
     let (word, next) = match state.life {
+        // its process asks at a prompt; it can be approved from elsewhere as well
+        Life::Running if live && state.at_gate.is_some() => ("at a gate", show),
         Life::Running if live => ("running", show),
         // without a line there is nothing to go on with
         Life::Running if state.run.is_none() => {
@@ -85,7 +87,7 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
         Life::Closed(Closed::Abandoned) => ("abandoned", show),
     };
     let why = match (&state.at_gate, &state.reason, &state.current) {
-        (Some(gate), _, _) if matches!(state.life, Life::Waiting) => {
+        (Some(gate), _, _) if matches!(state.life, Life::Waiting | Life::Running) => {
             state.gates.get(gate).map(|gate| format!("gate: {}", gate.card.question))
         }
         (_, Some(reason), _) => Some(reason.clone()),
@@ -205,6 +207,7 @@ mod tests {
     fn a_process_that_died_is_told_from_one_that_works() {
         let mut story = fixture::waiting();
         story.lines.pop();
+        assert_eq!(row(&fixture::run(), Ok(&state(&story)), true, Verbs::ALL).state, "at a gate");
         story.lines.pop();
         let state = state(&story);
         assert_eq!(row(&fixture::run(), Ok(&state), true, Verbs::ALL).state, "running");

@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -6,7 +9,7 @@ use super::{Stop, executor::Run};
 use crate::{
     effect::{Call, Ledger, Mode, Sort, Trouble, kept},
     event::{Event, Failure, FailureKind, Part, Said, StepStatus, VerifyResult},
-    model::{Body, Decision, Doing, ExitCode, Step, StepId, Verdict},
+    model::{Body, Decision, Doing, ExitCode, Step, StepId, Verdict, text::elapsed},
 };
 
 /// What was asked for by hand is done.
@@ -253,6 +256,7 @@ impl Run {
             let held_before = before.get(n).is_some_and(|verdict| verdict.holds());
             let result = self.hold(&Body::Verify(step.id.clone(), n), verify, Some(&step.id), n, held_before)?;
             let verdict = result.verdict;
+            let (took, within) = (result.took.duration(), verify.within.duration());
             results.push(result);
             if !verdict.holds() && self.waived(Some(&step.id), &verify.text).is_none() {
                 let changed = step.doing != Doing::Check;
@@ -262,11 +266,20 @@ impl Run {
                 let mut failure = Failure::new(
                     kind,
                     format!(
-                        "verify \"{}\" of step \"{}\" {} within {}",
+                        "verify \"{}\" of step \"{}\" {} {}",
                         verify.text,
                         step.title,
                         if verdict == Verdict::Unknown { "could not be seen" } else { "did not hold" },
-                        verify.within
+                        // an error that waiting rarely mends does not use up the verify's time
+                        if took + Duration::from_secs(1) < within {
+                            format!(
+                                "and was given up after {}: more of its {} would not mend it",
+                                elapsed(took),
+                                verify.within
+                            )
+                        } else {
+                            format!("within {}", verify.within)
+                        }
                     ),
                 );
                 failure.place = Some(verify.place.clone());

@@ -4,6 +4,8 @@
 
 #[path = "../support/badserver.rs"]
 mod badserver;
+#[path = "../support/not_run.rs"]
+mod not_run;
 #[path = "../support/program/mod.rs"]
 mod program;
 
@@ -13,6 +15,7 @@ mod bad_journals;
 mod bad_playbooks;
 mod bad_servers;
 mod bad_state;
+mod bundled_files;
 mod canaries;
 mod failures;
 mod gates;

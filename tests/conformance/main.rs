@@ -13,6 +13,8 @@ mod fuzz;
 mod kinds;
 mod kubectl;
 mod memory;
+#[path = "../support/not_run.rs"]
+mod not_run;
 mod run;
 mod script;
 mod sides;

@@ -7,6 +7,8 @@
 #[path = "../support/apiserver/mod.rs"]
 #[allow(unused_imports, reason = "each test binary uses its own part of this")]
 mod apiserver;
+#[path = "../support/not_run.rs"]
+mod not_run;
 
 #[path = "../support/program/mod.rs"]
 #[allow(unused_imports, reason = "each test binary uses its own part of this")]

@@ -164,7 +164,8 @@ fn without_rule(name: &str, argv: &[String], declared: &BTreeMap<String, ToolDec
             .help("name that command itself: cmd takes its arguments as a list, and a deadline with .timeout");
     }
     let known = TOOLS.iter().map(|t| t.name).chain(declared.keys().map(String::as_str));
-    let message = if SHELLS.contains(&base) || base.starts_with("python") {
+    let runs_anything = SHELLS.contains(&base) || base.starts_with("python");
+    let message = if runs_anything {
         format!("`{name}` can run anything, so no rule holds it to the context")
     } else {
         format!("no rule knows the tool `{name}`")
@@ -178,13 +179,20 @@ fn without_rule(name: &str, argv: &[String], declared: &BTreeMap<String, ToolDec
         refused = refused.help(format!("did you mean `{near}`?"));
     }
     let or = if refused.help.is_empty() { "" } else { "or " };
+    let first = toml::Value::from(first);
+    // what can run anything is never taken for something that only reads
+    let (read, change) = if runs_anything {
+        ("read = []".into(), format!("change = [[{first}]]    # prefixes of the arguments; it runs in a step's change"))
+    } else {
+        (format!("read = [[{first}]]    # what changes nothing: prefixes of the arguments"), "change = []".into())
+    };
     refused
         .help(format!(
             "{or}declare it in runbook.toml (plan, gate and record then show it as not held to the context):"
         ))
         .help(format!("[tools.{key}]"))
-        .help(format!("read = [[{}]]    # what changes nothing: prefixes of the arguments", toml::Value::from(first)))
-        .help("change = []")
+        .help(read)
+        .help(change)
         .help("cluster = \"none\"    # or \"kubeconfig\": it gets the private one")
 }
 

@@ -157,6 +157,9 @@ fn what_is_unknown_or_unattended_or_runs_anything_is_refused() {
         ("./kubectl get pods", "write \"kubectl\""),
         ("sudo kubectl get pods", "name that command itself"),
         ("sh -c kubectl", "[tools.sh]"),
+        ("sh -c kubectl", "read = []\n  change = [[\"-c\"]]"),
+        ("python3 -c print", "change = [[\"-c\"]]"),
+        ("task --list-all", "read = [[\"--list-all\"]]"),
         ("kubctl get pods", "did you mean `kubectl`?"),
         ("./deploy.sh --now", "[tools.\"./deploy.sh\"]"),
     ] {

@@ -22,6 +22,7 @@ mod keeper;
 mod kubeconfig;
 pub mod pki;
 
+pub use crate::not_run::or_not_run;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -55,24 +56,6 @@ pub fn shared() -> Option<Clusters> {
 pub fn own() -> Option<Clusters> {
     let assets = or_not_run(available())?;
     Some(Clusters::start(&assets, &NAMES))
-}
-
-/// What `found` has, or nothing: then this test did not run, which is said aloud and counted by `./test`.
-pub fn or_not_run<T>(found: Result<T, String>) -> Option<T> {
-    let why = match found {
-        Ok(x) => return Some(x),
-        Err(why) => why,
-    };
-    let thread = std::thread::current();
-    let test = std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| thread.name().unwrap_or("a test").to_owned());
-    eprintln!("\n*** {test} DID NOT RUN: {why}\n");
-    if let Some(file) = std::env::var_os("RUNBOOK_TEST_NOT_RUN") {
-        use std::io::Write;
-        let mut f = std::fs::File::options().create(true).append(true).open(file).unwrap();
-        // One write, so that lines of tests that end at once stay whole.
-        f.write_all(format!("{test}\t{why}\n").as_bytes()).unwrap();
-    }
-    None
 }
 
 /// Clusters that started together, and one kubeconfig with a context for each.

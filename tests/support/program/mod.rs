@@ -22,6 +22,7 @@ use std::{
     sync::LazyLock,
 };
 
+pub use crate::not_run::or_not_run;
 use http_body_util::BodyExt as _;
 pub use journal::Journal;
 pub use live::{Live, eventually};
@@ -276,23 +277,6 @@ pub fn object(sandbox: &Sandbox, path: &str) -> Option<Value> {
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         found.then(|| serde_json::from_slice(&body).unwrap())
     })
-}
-
-/// What `found` has, or nothing: then this test did not run, which is said aloud and counted by `./test`.
-pub fn or_not_run<T>(found: Result<T, String>) -> Option<T> {
-    let why = match found {
-        Ok(x) => return Some(x),
-        Err(why) => why,
-    };
-    let thread = std::thread::current();
-    let test = std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| thread.name().unwrap_or("a test").to_owned());
-    eprintln!("\n*** {test} DID NOT RUN: {why}\n");
-    if let Some(file) = std::env::var_os("RUNBOOK_TEST_NOT_RUN") {
-        use std::io::Write as _;
-        let mut file = fs::File::options().create(true).append(true).open(file).unwrap();
-        file.write_all(format!("{test}\t{why}\n").as_bytes()).unwrap();
-    }
-    None
 }
 
 /// The words of a command line; `'…'` keeps them together.
