@@ -45,10 +45,13 @@ impl Cluster {
                     let mut found = vec![];
                     let all = Selector::default();
                     match inner.list(&kind, Some(&name), &all, METADATA, |item| found.push(item)).await {
-                        Ok(_) => {}
+                        Ok(_)
                         // a kind that went away meanwhile, and one that can only be made
-                        Err(ClusterError::NotServed { .. } | ClusterError::NotFound { .. }) => {}
-                        Err(ClusterError::Rejected { code: 405, .. }) => {}
+                        | Err(
+                            ClusterError::NotServed { .. }
+                            | ClusterError::NotFound { .. }
+                            | ClusterError::Rejected { code: 405, .. },
+                        ) => {}
                         Err(error) => return Err(error),
                     }
                     for item in &mut found {

@@ -128,7 +128,7 @@ impl Call {
     }
 
     /// Refuses to send what stands where a secret was: the world would get the words instead of the value.
-    pub(super) fn refuse_stand_in(&self, native: &str, what: &str, value: &Value) -> Result<(), EffectError> {
+    pub(super) fn refuse_stand_in(native: &str, what: &str, value: &Value) -> Result<(), EffectError> {
         if !was_secret(value) {
             return Ok(());
         }

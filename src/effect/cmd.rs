@@ -140,7 +140,7 @@ impl Call {
 
     /// Refuses arguments that other processes may not see, and input that is no value any more.
     fn may_be_given(&self, native: &str, argv: &[String], input: &CommandInput) -> Result<(), EffectError> {
-        self.refuse_stand_in(native, "an argument or input", &json!([argv, input.env, input.stdin]))?;
+        Self::refuse_stand_in(native, "an argument or input", &json!([argv, input.env, input.stdin]))?;
         let scrubber = &self.door(native)?.parts.scrubber;
         if argv.iter().any(|argument| scrubber.finds_telling(argument)) {
             return Err(EffectError::new(

@@ -198,7 +198,7 @@ impl Call {
         let Some(ledger) = &self.ledger else {
             return Err(EffectError::new(Sort::WrongMode, format!("`{native}` is only possible in a step of a run")));
         };
-        self.refuse_stand_in(&native, "an argument", &json!(arguments))?;
+        Self::refuse_stand_in(&native, "an argument", &json!(arguments))?;
         let intent = Intent {
             native: native.clone(),
             targets: vec![native.clone()],

@@ -70,6 +70,9 @@ pub struct BackAgain {
     pub not_yet: Option<String>,
 }
 
+/// An object as it was looked at; none where it is gone.
+struct Live(Option<Value>);
+
 impl WayBack {
     /// Through this call; `made` are the UIDs of all that the run made.
     pub fn new(call: Call, made: BTreeSet<String>) -> Self {
@@ -240,7 +243,7 @@ impl WayBack {
             || {
                 let live = self.live(effect, n)?;
                 let image = live.as_ref().map(object::image);
-                *found.borrow_mut() = Some(live);
+                *found.borrow_mut() = Some(Live(live));
                 Ok(vec![Before { object: target.clone(), image }])
             },
             |_| {
@@ -265,7 +268,7 @@ impl WayBack {
         &self,
         effect: &EffectState,
         n: usize,
-        mut found: Option<Option<Value>>,
+        mut found: Option<Live>,
     ) -> Result<(UndoItem, Option<Value>), EffectError> {
         let target = &effect.sent.targets[n];
         let cluster = self.cluster()?;
@@ -337,16 +340,16 @@ impl WayBack {
         &self,
         effect: &EffectState,
         n: usize,
-        live: Option<Option<Value>>,
+        live: Option<Live>,
         planning: bool,
     ) -> Result<Decided, EffectError> {
         let target = &effect.sent.targets[n];
         if let Some(item) = unsendable(effect, n) {
             return Ok(Decided { todo: Todo::Nothing, item, live: None });
         }
-        let would = if planning { self.seen().would.get(target).cloned() } else { None };
+        let would = if planning { self.seen().would.get(target).cloned().map(Live) } else { None };
         let live = match live.or(would) {
-            Some(live) => live,
+            Some(Live(live)) => live,
             None => self.live(effect, n)?,
         };
         let mut item = UndoItem { what: target.clone(), ..UndoItem::default() };
@@ -422,12 +425,11 @@ impl WayBack {
         let target = &effect.sent.targets[n];
         let cluster = self.cluster()?;
         let like = after(effect, n).or_else(|| image(effect, target));
-        let found = match like {
-            Some(like) => self.call.outlast(|patience| cluster.get_like(like, patience)),
-            None => {
-                let reference = reference(None, target)?;
-                self.call.outlast(|patience| cluster.get(&reference, patience))
-            }
+        let found = if let Some(like) = like {
+            self.call.outlast(|patience| cluster.get_like(like, patience))
+        } else {
+            let reference = reference(None, target)?;
+            self.call.outlast(|patience| cluster.get(&reference, patience))
         };
         match found {
             Ok(found) => {

@@ -177,11 +177,7 @@ impl RunState {
                     self.shut_gates_after(step);
                 }
             }
-            Event::UndoEnded { complete } => {
-                if *complete {
-                    self.undoing = None;
-                }
-            }
+            Event::UndoEnded { complete: true } => self.undoing = None,
             Event::RepairStarted { step, text } => {
                 let state = self.started(step)?;
                 let after = state.failure.as_ref().map(|failure| failure.message.clone());

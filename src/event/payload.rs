@@ -40,6 +40,7 @@ pub enum OnFailure {
 }
 
 impl OnFailure {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -60,6 +61,7 @@ pub enum Part {
 
 impl Part {
     /// Whether it is the change: what a line says where it does not say.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(super) fn is_change(&self) -> bool {
         *self == Self::Change
     }

@@ -43,6 +43,20 @@ pub struct Running {
     pub skipped: Option<String>,
 }
 
+impl Running {
+    fn of(step: &StepId, doing: &str, started: Timestamp) -> Self {
+        Self {
+            step: step.clone(),
+            started,
+            doing: doing.into(),
+            sent: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            flaps: 0,
+            skipped: None,
+        }
+    }
+}
+
 /// A gate that was reached and not passed.
 #[derive(Clone, Debug)]
 pub struct AtGate {
@@ -213,15 +227,7 @@ impl Follow {
                     Some(Doing::Check) => "checks",
                     _ => "starts",
                 };
-                self.running = Some(Running {
-                    step: step.clone(),
-                    started: at,
-                    doing: doing.into(),
-                    sent: BTreeMap::new(),
-                    seen: BTreeMap::new(),
-                    flaps: 0,
-                    skipped: None,
-                });
+                self.running = Some(Running::of(step, doing, at));
             }
             Event::StepSkipped { text, .. } => {
                 self.skipped += 1;
@@ -252,15 +258,8 @@ impl Follow {
             Event::RepairEnded { .. } => self.doing("verifies again".into()),
             Event::UndoStepStarted { step, hold, way } => {
                 self.failures.retain(|(failed, _)| failed.as_ref() != Some(step) || self.undoing.is_some());
-                self.running = Some(Running {
-                    step: step.clone(),
-                    started: at,
-                    doing: if *hold { "is given back".into() } else { "is taken back".into() },
-                    sent: BTreeMap::new(),
-                    seen: BTreeMap::new(),
-                    flaps: 0,
-                    skipped: None,
-                });
+                let doing = if *hold { "is given back" } else { "is taken back" };
+                self.running = Some(Running::of(step, doing, at));
                 self.manual = matches!(way, UndoWay::ByHand(_)).then(|| step.clone());
             }
             Event::UndoStepEnded { step, left, failure, .. } => {

@@ -226,7 +226,7 @@ impl Call {
         self.allow(native, Mode::Change)?;
         change.options.check(native)?;
         let parsed = parse(reference)?;
-        self.refuse_stand_in(native, "a value", &change.input)?;
+        Self::refuse_stand_in(native, "a value", &change.input)?;
         if ["secret", "secrets"].contains(&parsed.kind.to_lowercase().as_str()) && change.wanted.is_object() {
             let mut wanted = change.wanted.clone();
             wanted["kind"] = "Secret".into();

@@ -37,7 +37,7 @@ impl Call {
             return Err(EffectError::new(Sort::Argument, message)
                 .help("a pod of a workload: k8s::list(\"Pod\", #{ namespace: …, labels: \"app=…\" })[0]"));
         }
-        self.refuse_stand_in(native, "an argument or input", &json!([argv, input.stdin]))?;
+        Self::refuse_stand_in(native, "an argument or input", &json!([argv, input.stdin]))?;
         let line = argv.join(" ");
         if let Some(trial) = &self.trial {
             let mut touch = Touch::new(Verb::Exec, reference);

@@ -49,7 +49,7 @@ pub(super) fn objects(call: &Call, native: &str, source: &Source) -> Result<Vec<
     for (value, file) in &objects {
         let what = file.as_deref().unwrap_or("what is applied");
         object::yaml::complete(value, what).map_err(argument)?;
-        call.refuse_stand_in(native, what, value)?;
+        Call::refuse_stand_in(native, what, value)?;
         call.learn(value);
     }
     Ok(objects)

@@ -116,7 +116,7 @@ impl Run {
         let mut back = Back::default();
         if let Err(stop) = self.perform(step, Part::Undo) {
             let Stop::Failed { failure, .. } = stop else { return Err(stop) };
-            back.failure = Some(self.as_undo(*failure)?);
+            back.failure = Some(Self::as_undo(*failure)?);
             return Ok(back);
         }
         let effects = self.with_state(|state| state.step(&step.id).effects_of(Part::Undo).to_vec());
@@ -179,7 +179,7 @@ impl Run {
         Ok(failure)
     }
 
-    fn as_undo(&self, failure: Failure) -> Result<Failure, Stop> {
+    fn as_undo(failure: Failure) -> Result<Failure, Stop> {
         match failure.kind {
             FailureKind::Identity | FailureKind::Journal | FailureKind::Cancelled => {
                 Err(Stop::Failed { failure: Box::new(failure), step: None })
