@@ -107,7 +107,7 @@ step("Apply").change(|| k8s::apply("objects.yaml")).idempotent()
 }
 
 fn write(folder: &Path, cluster: &Cluster, name: &str, script: &str) {
-    let config = format!("[contexts.staging]\nkubeconfig = {:?}\n", cluster.kubeconfig());
+    let config = format!("[contexts.staging]\nkubeconfig = \"{}\"\n", cluster.kubeconfig().display());
     fs::write(folder.join("runbook.toml"), config).expect("there is room");
     fs::write(folder.join(name), script).expect("there is room");
 }

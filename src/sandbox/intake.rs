@@ -123,7 +123,7 @@ pub(crate) fn typed(place: &Place, config: &Value) -> Result<(), ApiError> {
     }
     let shown = match errors.as_slice() {
         [one] => one.clone(),
-        many => format!("errors:\n{}", many.iter().map(|error| format!("  {error}\n")).collect::<String>()),
+        many => format!("errors:\n  {}\n", many.join("\n  ")),
     };
     let (group, version) = (&place.kind.group, &place.version);
     let (namespace, name) = (meta::namespace(config), meta::name(config));

@@ -1,4 +1,4 @@
-//! OpenAPI documents of what is served: version 3 for each group and version, and version 2 as far as clients ask for it.
+//! `OpenAPI` documents of what is served: version 3 for each group and version, and version 2 as far as clients ask for it.
 
 use serde_json::{Map, Value, json};
 
@@ -36,7 +36,7 @@ fn hash_of(registry: &Registry, group: &str, version: &str) -> String {
             digest.update(definition["metadata"]["uid"].as_str().unwrap_or_default());
         }
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02X}")).collect()
+    digest.finalize().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat()
 }
 
 fn of_version<'a>(registry: &'a Registry, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {

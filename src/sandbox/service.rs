@@ -178,11 +178,14 @@ fn tell_deprecated(place: &Place, call: &Call) {
     let Some(entry) = kind.version_entry(version).filter(|entry| entry["deprecated"] == true) else {
         return;
     };
-    let told = entry["deprecationWarning"].as_str().map(str::to_owned).unwrap_or_else(|| {
-        let old = format!("{} {} is deprecated", place.api_version(), kind.kind);
-        let better = kind.versions.first().filter(|better| *better != version);
-        better.map_or(old.clone(), |better| format!("{old}; use {} {}", kind.api_version(better), kind.kind))
-    });
+    let told = entry["deprecationWarning"].as_str().map_or_else(
+        || {
+            let old = format!("{} {} is deprecated", place.api_version(), kind.kind);
+            let better = kind.versions.first().filter(|better| *better != version);
+            better.map_or(old.clone(), |better| format!("{old}; use {} {}", kind.api_version(better), kind.kind))
+        },
+        str::to_owned,
+    );
     call.warnings.borrow_mut().push(told);
 }
 

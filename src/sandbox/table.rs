@@ -312,7 +312,7 @@ fn columns<'a>(kind: &'a Kind, version: &str) -> Vec<Column<'a>> {
                 wide("Node", |o| o["spec"].get("nodeName").cloned().unwrap_or_else(|| "<none>".into())),
                 wide("Nominated Node", |_| "<none>".into()),
                 wide("Readiness Gates", |_| "<none>".into()),
-            ])
+            ]);
         }
         "leases.coordination.k8s.io" => {
             columns.push(text("Holder", |o| o["spec"]["holderIdentity"].as_str().unwrap_or_default().into()));

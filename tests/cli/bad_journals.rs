@@ -57,7 +57,7 @@ fn a_flipped_byte_in_any_line_is_named_by_every_command_that_reads_it() {
     for n in 0..lines.len() - 1 {
         let mut damaged = lines.clone();
         let middle = damaged[n].len() / 2;
-        let middle = (middle..).find(|at| damaged[n].as_bytes()[*at].is_ascii_alphanumeric()).unwrap();
+        let middle = (middle..damaged[n].len()).find(|at| damaged[n].as_bytes()[*at].is_ascii_alphanumeric()).unwrap();
         let other = if &damaged[n][middle..=middle] == "1" { "2" } else { "1" };
         damaged[n].replace_range(middle..=middle, other);
         std::fs::write(&path, damaged.join("\n") + "\n").unwrap();

@@ -207,7 +207,7 @@ impl Stage {
         world.file("secret.yaml", manifest);
         server.make(&serde_json::json!({ "apiVersion": "v1", "kind": "Secret",
             "metadata": { "name": "there", "namespace": "default" }, "stringData": { "value": canary("there") } }));
-        Self { world, server: server, outputs: vec![] }
+        Self { world, server, outputs: vec![] }
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
@@ -339,7 +339,8 @@ fn canaries_are_on_no_terminal() {
     let stage = Stage::new(ITEMS);
     let Some(terminal) = Terminal::open(&stage.world) else { return };
     let pairs = stage.environment();
-    let mut script: String = pairs.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+    let mut script: String =
+        pairs.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect::<Vec<_>>().concat();
     script.push_str(&format!(
         "'{}' run p.rhai --context staging --progress tty\necho ended with $?\n",
         env!("CARGO_BIN_EXE_runbook")

@@ -120,7 +120,7 @@ fn an_outcome_that_is_not_there_ends_with_10() {
 /// More objects than an output may name, and a step that reads what is not kept of them.
 #[test]
 fn a_change_that_returns_much_is_made_and_only_reading_its_output_fails() {
-    let many: String = (0..400).map(|n| format!("---\n{}", config_map(&format!("object-{n}"), "hello"))).collect();
+    let many = (0..400).map(|n| config_map(&format!("object-{n}"), "hello")).collect::<Vec<_>>().join("---\n");
     let step = |verify: &str| {
         format!(
             "step(\"Greet all\").change(|| k8s::apply(\"many.yaml\"))\n    .verify(\"all are there\", || {verify}).within(\"5s\");\n"

@@ -1,4 +1,4 @@
-//! Records what the built-in kinds look like, from a real server's OpenAPI documents, without descriptions.
+//! Records what the built-in kinds look like, from a real server's `OpenAPI` documents, without descriptions.
 //!
 //! ```text
 //! RUNBOOK_RECORD_KINDS=1 cargo test --test conformance recorded
@@ -56,7 +56,7 @@ fn recorded(client: &Client) -> String {
             }
         }
     }
-    schemas.iter().map(|(name, schema)| format!("{name}\t{schema}\n")).collect()
+    schemas.iter().map(|(name, schema)| format!("{name}\t{schema}\n")).collect::<Vec<_>>().concat()
 }
 
 /// A schema without its texts.

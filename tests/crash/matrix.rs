@@ -244,7 +244,9 @@ impl<'a> Matrix<'a> {
             0 => Stated::Applied,
             n if n == wanted.len() => Stated::NotApplied,
             _ => {
-                missing.iter().for_each(|word| desk.add_by_hand(word));
+                for word in &missing {
+                    desk.add_by_hand(word);
+                }
                 Stated::ByHand
             }
         };

@@ -11,9 +11,9 @@ pub fn or_not_run<T>(found: Result<T, String>) -> Option<T> {
     eprintln!("\n*** {test} DID NOT RUN: {why}\n");
     if let Some(file) = std::env::var_os("RUNBOOK_TEST_NOT_RUN") {
         use std::io::Write;
-        let mut f = std::fs::File::options().create(true).append(true).open(file).unwrap();
+        let mut f = std::fs::File::options().create(true).append(true).open(file).expect("./test made the folder");
         // One write, so that lines of tests that end at once stay whole.
-        f.write_all(format!("{test}\t{why}\n").as_bytes()).unwrap();
+        f.write_all(format!("{test}\t{why}\n").as_bytes()).expect("there is room");
     }
     None
 }

@@ -20,6 +20,7 @@ pub(crate) enum Shape {
 
 /// One place in an object, with what its kind says of it.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing of the place, in any combination")]
 pub(crate) struct Node<'a> {
     schema: Option<Schema<'a>>,
     custom: bool,

@@ -79,7 +79,7 @@ fn references(schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Names of a kind's schemas for an OpenAPI document.
+/// Names of a kind's schemas for an `OpenAPI` document.
 pub(crate) fn document(group: &str, version: &str, kind: &str) -> [String; 2] {
     [name_of(group, version, kind), name_of(group, version, &format!("{kind}List"))]
 }

@@ -37,7 +37,9 @@ pub(crate) fn default_into(schema: Schema<'_>, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(below) = schema.items() {
-                items.iter_mut().for_each(|item| default_into(below, item));
+                for item in items {
+                    default_into(below, item);
+                }
             }
         }
         _ => {}
@@ -381,7 +383,7 @@ fn untyped(schema: &Value, path: &str, root: bool, depth: usize, found: &mut Vec
     if schema["type"].as_str().is_none_or(str::is_empty) && !free.iter().any(|word| schema[*word] == true) {
         let what = if root {
             "must not be empty at the root"
-        } else if path.ends_with(".items") {
+        } else if path.rsplit('.').next() == Some("items") {
             "must not be empty for specified array items"
         } else {
             "must not be empty for specified object fields"
