@@ -80,7 +80,7 @@ fn an_unknown_verb_or_flag_has_the_nearest_one() {
     world.run("rnu p.rhai").exits(2).says("unrecognized subcommand 'rnu'").says("'runs'");
     world.run("run p.rhai --contxt staging").exits(2).says("'--contxt'").says("'--context'");
     world.run("run p.rhai --context staging --progress loud").exits(2).says("loud").says("plain");
-    world.run("undo x").exits(2).says("unrecognized subcommand");
+    world.run("undue x").exits(2).says("unrecognized subcommand");
     world.run("").exits(2).says("Usage: runbook");
 }
 
