@@ -33,6 +33,11 @@ impl Real {
             .unwrap()
             .wait();
         assert_eq!(ended.exit, ExitCode::Done, "{ended:?}");
+        for entry in fs::read_dir(desk.folder().join("state/sandbox")).unwrap() {
+            // its controllers end in the background; what is copied before is torn
+            let state = fs::File::open(entry.unwrap().path().join("state.redb")).unwrap();
+            apiserver::eventually(Duration::from_mins(1), || state.try_lock().ok()).unwrap();
+        }
         let bytes = fs::read(journal(&desk)).unwrap();
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
         Self { desk, bytes, ends }
