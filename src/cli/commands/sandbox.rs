@@ -18,10 +18,10 @@ pub struct Args {
 }
 
 const EXAMPLE: &str = "\
-A context of runbook.toml with `sandbox = true` is an embedded Kubernetes API. Its state lasts from one command to
-the next; no real cluster is ever touched.
+A context of runbook.toml with `sandbox = true` is an embedded Kubernetes API. Its state lasts
+from one command to the next; no real cluster is ever touched.
 
-  runbook sandbox serve --context staging             in one terminal; it prints a line to type in another:
+  runbook sandbox serve --context staging   in one terminal; it prints what to type in another:
   export KUBECONFIG=…
   kubectl get namespaces";
 
