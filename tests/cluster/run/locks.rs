@@ -232,37 +232,9 @@ fn an_account_that_may_not_keep_places_is_told_what_to_grant() {
     let server = clusters.staging();
     let ns = server.namespace("grant");
     let user = format!("user-{ns}");
-    let bind = |name: &str, namespace: &str, rules: &str| {
-        server.apply(&format!(
-            "apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: {name}, namespace: {namespace}}}
-rules: [{rules}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: {name}, namespace: {namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}
-subjects: [{{kind: User, name: {user}}}]
-"
-        ));
-    };
-    bind(&user, &ns, "{apiGroups: [''], resources: [configmaps], verbs: [get, list, watch, patch, create]}");
-    server.apply(&format!(
-        "apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: {user}}}
-rules: [{{apiGroups: [''], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: {user}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {user}}}
-subjects: [{{kind: User, name: {user}}}]
----
-{{apiVersion: v1, kind: Namespace, metadata: {{name: runbook-system}}}}
-"
-    ));
+    server.permit(&user, &ns, "{apiGroups: [''], resources: [configmaps], verbs: [get, list, watch, patch, create]}");
+    server.permit_identity(&user);
+    server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: runbook-system}}");
     let world = World::new(TOML, &[]);
     world.kubeconfig_of(&[("staging", server.kubeconfig_as(&user, &[]))], None);
     let items = format!("{}.verify(\"it is there\", || {});", write(&ns, "first"), exists(&ns, "first"));
@@ -276,7 +248,7 @@ subjects: [{{kind: User, name: {user}}}]
         .says("store = \"local\"");
     assert!(world.runs().is_empty());
     let verbs = "verbs: [get, list, create, update, delete]";
-    bind(
+    server.permit(
         &user,
         "runbook-system",
         &format!(

@@ -7,30 +7,8 @@ use crate::apiserver;
 
 /// What this account may do in a namespace, beside finding out which cluster it is.
 fn permit(server: &apiserver::Cluster, user: &str, namespace: &str, verbs: &str) {
-    server.apply(&format!(
-        "apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: {user}}}
-rules: [{{apiGroups: [''], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: {user}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {user}}}
-subjects: [{{kind: User, name: {user}}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: {user}, namespace: {namespace}}}
-rules: [{{apiGroups: [''], resources: [configmaps], verbs: [{verbs}]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: {user}, namespace: {namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {user}}}
-subjects: [{{kind: User, name: {user}}}]
-"
-    ));
+    server.permit_identity(user);
+    server.permit(user, namespace, &format!("{{apiGroups: [''], resources: [configmaps], verbs: [{verbs}]}}"));
 }
 
 /// A world that reaches staging as this account.

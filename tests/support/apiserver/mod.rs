@@ -168,6 +168,40 @@ impl Cluster {
         name
     }
 
+    /// Lets a user do in a namespace what these rules (of a Role, as YAML in one line) say.
+    pub fn permit(&self, user: &str, namespace: &str, rules: &str) {
+        self.apply(&format!(
+            "apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: {user}, namespace: {namespace}}}
+rules: [{rules}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {user}, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {user}}}
+subjects: [{{kind: User, name: {user}}}]
+"
+        ));
+    }
+
+    /// Lets a user find out which cluster it is.
+    pub fn permit_identity(&self, user: &str) {
+        self.apply(&format!(
+            "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: {user}}}
+rules: [{{apiGroups: [''], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {user}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {user}}}
+subjects: [{{kind: User, name: {user}}}]
+"
+        ));
+    }
+
     /// Applies every document of a YAML text server-side and gives what the server made of them.
     pub fn apply(&self, yaml: &str) -> Vec<Value> {
         self.client.apply(yaml)
