@@ -30,6 +30,21 @@ pub(super) struct Change<'a> {
     pub place: Option<Place>,
 }
 
+impl<'a> Change<'a> {
+    /// Fields that are set, however often it is sent, and that go back to what they were.
+    fn fields(
+        native: &'a str,
+        verb: Verb,
+        reference: &'a str,
+        wanted: &Value,
+        options: &'a ChangeOptions,
+        place: Option<Place>,
+    ) -> Self {
+        let (input, wanted) = (wanted.clone(), wanted.clone());
+        Self { native, verb, reference, input, wanted, idempotent: true, no_way_back: None, options, place }
+    }
+}
+
 impl Call {
     /// Patches an object: a map is merged into it, a list is a JSON patch, and `strategic` merges lists by their keys.
     pub fn k8s_patch(
@@ -74,17 +89,7 @@ impl Call {
         place: Option<Place>,
     ) -> Result<Value, EffectError> {
         let wanted = json!({ "spec": { "replicas": replicas } });
-        let change = Change {
-            native: "k8s::scale",
-            verb: Verb::Scale,
-            reference,
-            input: wanted.clone(),
-            wanted: wanted.clone(),
-            idempotent: true,
-            no_way_back: None,
-            options,
-            place,
-        };
+        let change = Change::fields("k8s::scale", Verb::Scale, reference, &wanted, options, place);
         self.change(change, |cluster, object, _| {
             let (merge, by) = (PatchKind::Merge, ApplyOptions::default());
             cluster.patch(object, Some("scale"), merge, &wanted, &by, &self.patience()).map_err(
@@ -177,17 +182,7 @@ impl Call {
             return Err(EffectError::new(Sort::Argument, message));
         }
         let wanted = json!({ "metadata": { field: marks } });
-        let change = Change {
-            native,
-            verb,
-            reference,
-            input: wanted.clone(),
-            wanted: wanted.clone(),
-            idempotent: true,
-            no_way_back: None,
-            options,
-            place,
-        };
+        let change = Change::fields(native, verb, reference, &wanted, options, place);
         self.change(change, |cluster, object, _| {
             cluster.merge_patch(object, &wanted, &ApplyOptions::default(), &self.patience())
         })
@@ -200,17 +195,8 @@ impl Call {
         // a node that may be used has no such field
         let unschedulable = if cordoned { Value::Bool(true) } else { Value::Null };
         let wanted = json!({ "spec": { "unschedulable": unschedulable } });
-        let change = Change {
-            native,
-            verb,
-            reference: &reference,
-            input: wanted.clone(),
-            wanted: wanted.clone(),
-            idempotent: true,
-            no_way_back: None,
-            options: &ChangeOptions::default(),
-            place,
-        };
+        let options = ChangeOptions::default();
+        let change = Change::fields(native, verb, &reference, &wanted, &options, place);
         self.change(change, |cluster, object, _| {
             cluster.merge_patch(object, &wanted, &ApplyOptions::default(), &self.patience())
         })
