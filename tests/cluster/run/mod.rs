@@ -5,6 +5,7 @@
 mod deploy_app;
 mod https;
 mod identity;
+mod inside;
 mod killed;
 mod kubectl;
 mod latency;

@@ -20,6 +20,7 @@ pub mod controllers;
 mod crds;
 mod keeper;
 mod kubeconfig;
+pub mod kubelet;
 pub mod pki;
 
 pub use crate::not_run::or_not_run;
