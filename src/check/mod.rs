@@ -7,6 +7,7 @@ mod assignments;
 mod contexts;
 mod files;
 mod functions;
+mod idea;
 mod imports;
 mod off;
 mod readiness;
@@ -40,6 +41,7 @@ pub fn check(declared: &Declared) -> Vec<Finding> {
     contexts::check(&declared.plan, &mut found);
     // half a plan misses what the other half declares
     if declared.complete {
+        idea::check(&declared.plan, &mut found);
         found.extend(readiness(&declared.plan));
     }
     found.sort_by(|a, b| a.place.cmp(&b.place));

@@ -52,9 +52,10 @@ fn objective(plan: &Plan, found: &mut Missing) {
             .help("add `.outcome(\"what can be seen when it is done\")`".into());
     }
     if plan.contexts.is_empty() {
-        found
-            .now("no-contexts", "the plan does not say where it runs".into(), Some(place))
-            .help("add `.contexts([\"staging\", \"main\"])`, in the order in which it is promoted".into());
+        found.now("no-contexts", "the plan does not say where it runs".into(), Some(place)).help(
+            "which cluster needs this? add `.contexts([\"staging\", \"main\"])`, in the order in which it is promoted"
+                .into(),
+        );
     }
     if plan.steps().next().is_none() {
         found
