@@ -37,4 +37,4 @@ pub use output::{OUTPUT, kept, too_large};
 pub use trial::Trial;
 pub use watching::Watching;
 pub use way_back::{BackAgain, WayBack, made};
-pub use web::HttpReply;
+pub use web::{Asked, HttpInput, HttpReply};

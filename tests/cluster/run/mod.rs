@@ -14,6 +14,7 @@ mod natives;
 mod outage;
 mod permission;
 mod undo;
+mod web;
 mod world;
 
 use world::{World, eventually, play};
