@@ -195,6 +195,12 @@ pub(super) fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Op
     let mut bundle = reading.bundle.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let facts = declared.facts();
     for site in &facts.calls {
+        if site.module == "cmd" {
+            for path in site.listed.iter().filter_map(|argument| script::path_in(argument)) {
+                // what is no file is an argument like any other
+                let _ = bundle.add(path);
+            }
+        }
         let Some(path) = site.literal.as_ref().filter(|text| !text.contains('\n')) else { continue };
         let added = match (site.module.as_str(), site.name.as_str()) {
             ("", "files") => bundle.add_glob(path),

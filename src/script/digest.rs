@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::{ASTNode, Array, Dynamic, Expr, FnPtr, Map};
 use serde_json::{Value, json};
 
-use super::{closure::Closure, declare::StepHandle, library::Library, secret::Secret, walk};
+use super::{closure::Closure, declare::StepHandle, facts::path_in, library::Library, secret::Secret, walk};
 use crate::model::{Body, Digest, Item, Plan, StepId};
 
 /// Gives each step of the plan its digest.
@@ -83,10 +83,11 @@ fn ink(name: &str, captures: &[Dynamic], library: &Library, paths: &BTreeSet<Str
             functions.insert((definition.function.name.to_string(), text.unwrap_or_default().to_string()));
         }
         definition.visit(&mut |nodes| {
-            if let Some(ASTNode::Expr(Expr::StringConstant(literal, _))) = nodes.last()
-                && paths.contains(literal.as_str())
-            {
-                files.insert(literal.to_string());
+            if let Some(ASTNode::Expr(Expr::StringConstant(literal, _))) = nodes.last() {
+                let path = path_in(literal).unwrap_or(literal).trim_start_matches("./");
+                let below = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+                files
+                    .extend(paths.iter().filter(|known| *known == path || (!path.is_empty() && below(known))).cloned());
             }
             true
         });

@@ -25,6 +25,8 @@ pub struct Site {
     pub method: bool,
     /// The first argument, where it is a literal text.
     pub literal: Option<String>,
+    /// The literal texts in the first argument, where it is a list.
+    pub listed: Vec<String>,
     /// Where.
     pub place: Place,
 }
@@ -129,6 +131,7 @@ fn script_facts(script: &Script, library: &Library, facts: &mut Facts) {
                     Some(Expr::StringConstant(text, _)) => Some(text.to_string()),
                     _ => None,
                 },
+                listed: call.args.first().map(listed).unwrap_or_default(),
                 place: place(&script.path, position),
             });
         }
@@ -215,4 +218,31 @@ fn closure_facts(body: &Body, closure: &Closure, library: &Library, facts: &mut 
             }
         }
     }
+}
+
+/// The literal texts of a list, one that is all literals too.
+fn listed(argument: &Expr) -> Vec<String> {
+    let text = |item: &Expr| match item {
+        Expr::StringConstant(text, _) => Some(text.to_string()),
+        _ => None,
+    };
+    match argument {
+        Expr::Array(items, _) => items.iter().filter_map(text).collect(),
+        Expr::DynamicConstant(list, _) => {
+            let items = list.read_lock::<rhai::Array>();
+            items.iter().flat_map(|items| items.iter()).filter_map(|item| item.clone().into_string().ok()).collect()
+        }
+        _ => vec![],
+    }
+}
+
+/// The path that an argument of a command may be: `manifests/a.yaml`, `@patch.yaml`, `--values=values.yaml`.
+pub(crate) fn path_in(argument: &str) -> Option<&str> {
+    let value = match argument.strip_prefix('-') {
+        Some(flag) => flag.split_once('=')?.1,
+        None => argument,
+    };
+    let path = value.trim_start_matches('@').trim_end_matches('/');
+    let looks_like_one = path.contains(['/', '.']) && !path.contains(char::is_whitespace) && !path.contains("://");
+    (looks_like_one && !path.trim_matches(['.', '/']).is_empty()).then_some(path)
 }

@@ -37,6 +37,7 @@ pub(crate) use declare::arguments;
 pub use declare::{Answer, Discover};
 pub use declared::{Declared, Secrets, Setting, declare};
 pub use error::{ErrorKind, ScriptError};
+pub(crate) use facts::path_in;
 pub use facts::{Facts, Import, Site, Within};
 pub use guard::{Cancelled, Printer};
 pub use names::Names;

@@ -31,8 +31,26 @@ fn asked(world: &World) -> String {
 }
 
 #[test]
+fn a_file_that_an_argument_names_literally_is_in_the_bundle() {
+    let world = world(
+        "step(\"Patch\").irreversible(\"it is machine configuration\").change(|| cmd::run([\"talosctl\", \"-n\", \"10.0.0.1\", \"patch\", \"mc\", \"-p\", \"@patch.yaml\"])).verify(\"so\", || true);\n",
+    );
+    world.file("patch.yaml", "machine: {}\n");
+    go(&world).exits(0);
+    assert!(asked(&world).contains("patch mc -p @patch.yaml"), "{}", asked(&world));
+    let bundle = world.journal(&world.only()).of("run.opened").remove(0);
+    // its text is part of what the run is: another text is another bundle
+    world.file("patch.yaml", "machine: {type: worker}\n");
+    let known = world.runs();
+    let _ = go(&world);
+    let later = world.runs().into_iter().find(|run| !known.contains(run)).unwrap();
+    assert_ne!(bundle["bundle"], world.journal(&later).of("run.opened")[0]["bundle"]);
+    assert!(bundle["bundle"].is_string(), "{bundle}");
+}
+
+#[test]
 fn a_command_reads_no_file_that_the_bundle_does_not_hold() {
-    let step = "step(\"Patch\").irreversible(\"it is machine configuration\").change(|| cmd::run([\"talosctl\", \"-n\", \"10.0.0.1\", \"patch\", \"mc\", \"-p\", \"@patch.yaml\"])).verify(\"so\", || true);\n";
+    let step = "const PATCH = \"@\" + \"patch.yaml\";\nstep(\"Patch\").irreversible(\"it is machine configuration\").change(|| cmd::run([\"talosctl\", \"-n\", \"10.0.0.1\", \"patch\", \"mc\", \"-p\", PATCH])).verify(\"so\", || true);\n";
     let world = world(step);
     world.file("patch.yaml", "machine: {}\n");
     let refused = go(&world);
