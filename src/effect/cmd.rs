@@ -10,7 +10,7 @@ use super::{
     ledger::{Answer, Intent},
 };
 use crate::{
-    event::{Applied, Event, Outcome},
+    event::{Applied, Event, Outcome, Part},
     model::{Place, Read, RunId, StepId, Touch, Verb},
     process::{
         self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
@@ -100,8 +100,8 @@ impl Call {
             || self.held(&class).map(|_| vec![]),
             |_| {
                 let mut pid = 0;
-                let (run, step, seq) = ledger.current();
-                let answer = self.spawn(&class, argv, input, Some((&run, mark(&step, seq))), &mut |child| {
+                let (run, step, part, seq) = ledger.current();
+                let answer = self.spawn(&class, argv, input, Some((&run, mark(&step, part, seq))), &mut |child| {
                     pid = child.pid;
                     let event = Event::ChildStarted {
                         command: argv.iter().map(|a| self.scrubbed(a)).collect(),
@@ -257,8 +257,8 @@ pub fn end_child(pid: u32, start_time: Option<u64>, boot: Option<String>) -> Lef
 
 /// Ends the process groups of a command whose process ended before it could note that it started one; gives each with
 /// what became of it.
-pub fn end_unnoted(run: &RunId, step: &StepId, seq: u32) -> Vec<(u32, Left)> {
-    let left = process::of_effect(run.as_str(), &mark(step, seq));
+pub fn end_unnoted(run: &RunId, step: &StepId, part: Part, seq: u32) -> Vec<(u32, Left)> {
+    let left = process::of_effect(run.as_str(), &mark(step, part, seq));
     left.iter().map(|child| (child.pid, end(child))).collect()
 }
 
@@ -272,7 +272,11 @@ fn end(child: &Started) -> Left {
     }
 }
 
-/// Which effect a command is, as its environment says it.
-fn mark(step: &StepId, seq: u32) -> String {
-    format!("{step}/{seq}")
+/// Which effect a command is, as its environment says it: the effects of a step's closures are each numbered from 1.
+fn mark(step: &StepId, part: Part, seq: u32) -> String {
+    match part {
+        Part::Change => format!("{step}/{seq}"),
+        Part::Repair => format!("{step}/repair/{seq}"),
+        Part::Undo => format!("{step}/undo/{seq}"),
+    }
 }

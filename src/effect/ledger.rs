@@ -69,10 +69,10 @@ impl Ledger {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The effect that is being sent: run, step and number.
-    pub(super) fn current(&self) -> (RunId, StepId, u32) {
+    /// The effect that is being sent: run, step, closure and number.
+    pub(super) fn current(&self) -> (RunId, StepId, Part, u32) {
         let run = self.recorder().state().run.clone().unwrap_or_else(|| RunId::new(""));
-        (run, self.step.clone(), self.lock().seq)
+        (run, self.step.clone(), self.part, self.lock().seq)
     }
 
     /// Whether the journal holds effects that this closure did not come to: it is not the closure that made them.

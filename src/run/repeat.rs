@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Stop, executor::Run, gate::regression, resume::find_verify};
 use crate::{
     effect::{self, Left},
-    event::{Event, Failure, FailureKind, StepState, StepStatus},
+    event::{Event, Failure, FailureKind, Part, StepState, StepStatus},
     model::{Body, Doing, GateClass, Item, Verdict},
 };
 
@@ -105,9 +105,10 @@ impl Run {
         // one whose process ended between starting it and noting that is known by the effect that has no answer
         let Some(run) = &state.run else { return Ok(()) };
         for (step, known) in &state.steps {
-            let sent = known.effects.iter().filter(|effect| effect.results.is_none()).map(|effect| &effect.sent);
+            let all = [Part::Change, Part::Repair, Part::Undo].into_iter().flat_map(|part| known.effects_of(part));
+            let sent = all.filter(|effect| effect.results.is_none()).map(|effect| &effect.sent);
             for sent in sent.filter(|sent| sent.native == "cmd::run") {
-                for (pid, left) in effect::end_unnoted(run, step, sent.seq) {
+                for (pid, left) in effect::end_unnoted(run, step, sent.part, sent.seq) {
                     self.was_left(pid, &sent.targets.join(" "), left)?;
                 }
             }

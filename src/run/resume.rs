@@ -86,15 +86,7 @@ pub(super) fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Ru
     let connected = order.connect.connect().map_err(Box::new)?;
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
     refuse_other_cluster(&state, identity.as_ref(), &connected.target.name)?;
-    let route = another_route(&state, identity.as_ref());
-    if let (Some(words), None) = (&route, &order.resumption.accept_route) {
-        let message = format!(
-            "context {} is the cluster that it was, and is reached another way: {words}; nothing was changed",
-            connected.target.name
-        );
-        let command = format!("runbook resume {} --accept-route \"…\"", name(&state));
-        return Err(Box::new(Ended::new(ExitCode::WrongContext, message).help(format!("if that is meant: {command}"))));
-    }
+    let accepted = accepted_route(&state, identity.as_ref(), &order, &connected.target.name, "resume")?;
     let run = state.run.clone().unwrap_or_else(|| RunId::new(""));
     let since = state.started.unwrap_or_else(|| crew.clock.now());
     let holder = order.holder(run, &connected.target.name, since);
@@ -133,7 +125,6 @@ pub(super) fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Ru
         // there before the line that says it is in force
         crew.store.rebundle(&holder.run, &order.bundle.digest(), &bundle).map_err(|error| unwritable(&error))?;
     }
-    let accepted = order.resumption.accept_route.clone().filter(|_| route.is_some());
     let run = Run::joined(crew, order, (log, state), Stood { connected, identity, offline, held });
     run.broke(broken, holder.broke.as_deref().unwrap_or_default()).map_err(|error| unjournaled(&error))?;
     if let Some(torn) = torn {
@@ -162,6 +153,25 @@ pub(super) fn refuse_other_cluster(state: &RunState, now: Option<&Identity>, con
         then.uid
     );
     Err(Box::new(Ended::new(ExitCode::WrongContext, message).help(format!("runbook show {}", name(state)))))
+}
+
+/// Why another way to the same cluster is accepted, where it is one; refused where nothing was said about it.
+pub(super) fn accepted_route(
+    state: &RunState,
+    now: Option<&Identity>,
+    order: &Order,
+    context: &str,
+    verb: &str,
+) -> Result<Option<String>, Box<Ended>> {
+    let Some(words) = another_route(state, now) else { return Ok(None) };
+    if let Some(reason) = &order.resumption.accept_route {
+        return Ok(Some(reason.clone()));
+    }
+    let message = format!(
+        "context {context} is the cluster that it was, and is reached another way: {words}; nothing was changed"
+    );
+    let command = format!("runbook {verb} {} --accept-route \"…\"", name(state));
+    Err(Box::new(Ended::new(ExitCode::WrongContext, message).help(format!("if that is meant: {command}"))))
 }
 
 /// How the way to the same cluster differs from the one that the run knows. The CA tells whether it is trusted the same

@@ -128,7 +128,7 @@ impl Order {
         self
     }
 
-    /// On resume: goes on with the same cluster reached by another server or CA.
+    /// On resume and undo: goes on with the same cluster reached by another server or CA.
     #[must_use]
     pub fn accept_route(mut self, reason: &str) -> Self {
         self.resumption.accept_route = Some(reason.into());

@@ -365,3 +365,23 @@ fn the_same_cluster_reached_another_way_stops_once() {
     world.run(&format!("resume {run}")).exits(20);
     assert_eq!(world.journal(&run).of("route.accepted").len(), 1);
 }
+
+#[test]
+fn an_undo_of_the_same_cluster_reached_another_way_stops_once_too() {
+    let server = BadServer::start();
+    let world = World::with(TWO);
+    server.is_staging_of(&world);
+    world.go().exits(20);
+    let run = world.only();
+    point(&world, &server.url().replace("127.0.0.1", "localhost"));
+    let lines = world.journal(&run).lines.len();
+    world
+        .run(&format!("undo {run}"))
+        .exits(31)
+        .says("is the cluster that it was, and is reached another way")
+        .says(&format!("runbook undo {run} --accept-route"));
+    assert_eq!(world.journal(&run).lines.len(), lines, "nothing was done");
+    world.run(&format!("undo {run} --accept-route ' '")).exits(2);
+    world.run(&format!("undo {run} --accept-route 'it has a name now'")).exits(0).says("it has a name now");
+    assert_eq!(world.journal(&run).of("route.accepted").len(), 1);
+}

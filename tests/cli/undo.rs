@@ -450,3 +450,20 @@ fn holds_are_given_back_alone_and_the_run_waits_where_it_waited() {
     world.run(&format!("resume {run}")).exits(0);
     assert!(there(&world, "second"));
 }
+
+#[test]
+fn a_command_of_a_way_back_says_that_it_is_one() {
+    let world = World::with(
+        "step(\"Move\").change(|| cmd::run([\"printenv\", \"RUNBOOK_EFFECT\"])).verify(\"so\", || true)
+    .undo(|| cmd::run([\"printenv\", \"RUNBOOK_EFFECT\"])).undone(\"back\", || true);\n",
+    );
+    world.file(
+        "runbook.toml",
+        "[contexts.staging]\nsandbox = true\n[contexts.main]\nsandbox = true\n[tools.printenv]\nread = []\nchange = [[\"*\"]]\n",
+    );
+    world.go().exits(0);
+    world.run(&format!("undo {}", world.only())).exits(0);
+    let ended = world.journal(&world.only()).of("child.ended");
+    let said: Vec<&str> = ended.iter().map(|ended| ended["stdout"].as_str().unwrap().trim()).collect();
+    assert_eq!(said, ["one/move/1", "one/move/undo/1"]);
+}

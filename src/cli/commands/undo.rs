@@ -26,6 +26,9 @@ pub struct Args {
     /// Why; it is kept with the run.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Goes on although the cluster is reached by another server or CA; the reason is kept.
+    #[arg(long, value_name = "REASON")]
+    accept_route: Option<String>,
     #[command(flatten)]
     force: Force,
     /// How progress is shown: auto, plain, tty, json, quiet.
@@ -50,6 +53,9 @@ impl Args {
             }
             undo = undo.reason(reason);
         }
+        if self.accept_route.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+            return Err(Error::new(ErrorKind::Usage, "--accept-route wants words: they are kept with the run"));
+        }
         if self.dry_run {
             let plan = undo.dry_run()?;
             if global.json() {
@@ -66,6 +72,10 @@ impl Args {
             view.knows(line);
             true
         })?;
-        watch.run(self.force.on(undo.order())?, &terminal, view)
+        let mut order = undo.order();
+        if let Some(reason) = &self.accept_route {
+            order = order.accept_route(reason);
+        }
+        watch.run(self.force.on(order)?, &terminal, view)
     }
 }

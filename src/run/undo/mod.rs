@@ -15,7 +15,7 @@ use super::{
     executor::Run,
     identity::who,
     place,
-    resume::refuse_other_cluster,
+    resume::{accepted_route, refuse_other_cluster},
     start::{Crew, Ended, Order, Stood, unjournaled, untouched},
 };
 use crate::{
@@ -32,6 +32,8 @@ pub struct Ask {
     pub to: Option<String>,
     /// With which words.
     pub reason: Option<String>,
+    /// Why another way to the cluster is accepted, where it is one.
+    pub route: Option<String>,
     /// The account.
     pub by: Option<String>,
 }
@@ -55,7 +57,8 @@ pub fn undo(crew: Crew, order: Order, opened: Opened, ask: &Ask) -> Ended {
         Err(ended) => return *ended,
     };
     match again(crew, order, opened) {
-        Ok(mut run) => {
+        Ok((mut run, route)) => {
+            let ask = &Ask { route, ..ask.clone() };
             if ask.what == Undoing::Changes {
                 run.withdraw_evidence();
             }
@@ -67,11 +70,12 @@ pub fn undo(crew: Crew, order: Order, opened: Opened, ask: &Ask) -> Ended {
 }
 
 /// A run that is there already, in its place, on its cluster. One that is closed takes its place again.
-fn again(mut crew: Crew, order: Order, opened: Opened) -> Result<Run, Box<Ended>> {
+fn again(mut crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<String>), Box<Ended>> {
     let Opened { log, state, torn } = opened;
     let connected = order.connect.connect().map_err(Box::new)?;
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
     refuse_other_cluster(&state, identity.as_ref(), &connected.target.name)?;
+    let route = accepted_route(&state, identity.as_ref(), &order, &connected.target.name, "undo")?;
     let run = state.run.clone().unwrap_or_else(|| RunId::new(""));
     let since = state.started.unwrap_or_else(|| crew.clock.now());
     let holder = order.holder(run, &connected.target.name, since);
@@ -101,7 +105,7 @@ fn again(mut crew: Crew, order: Order, opened: Opened) -> Result<Run, Box<Ended>
             "journal",
         )?;
     }
-    Ok(run)
+    Ok((run, route))
 }
 
 /// A run that is being taken back does not go on before that has ended.
@@ -182,6 +186,9 @@ impl Run {
             program: env!("CARGO_PKG_VERSION").into(),
             by: ask.by.clone(),
         })?;
+        if let (Some(reason), Some(identity)) = (ask.route.clone(), self.identity.clone()) {
+            self.record(&Event::RouteAccepted { identity, reason, by: ask.by.clone() })?;
+        }
         let was =
             self.with_state(|state| state.undoing.as_ref().map(|undoing| undoing.was.clone())).unwrap_or_default();
         if was.0 == Life::Closed(Closed::Done) {
