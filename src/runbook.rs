@@ -13,6 +13,7 @@ mod sandbox;
 mod undo;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -28,17 +29,18 @@ pub use sandbox::{ContextSandbox, ServedSandbox};
 pub use undo::Undo;
 
 pub use crate::{
-    cluster::Followed,
+    cluster::{Followed, Survey},
     object::edges::{Direction, Impact},
     run::Ended,
 };
 
 use builder::Inner;
+use serde_json::Value;
 
 use crate::{
     event::{Closed, Event, Life, Line, LockError, Message, Recorder, RunState, Said},
     incident,
-    model::{ExitCode, RunId, StepId},
+    model::{ExitCode, Plan, RunId, StepId},
 };
 
 /// Everything that runs of one program share: where they are kept, who decides gates, which modules there are. Cheap to
@@ -87,6 +89,19 @@ impl Runbook {
     /// As [`Runbook::resume`].
     pub fn resume_telling(&self, run: &str, each: &mut dyn FnMut(&Line)) -> Result<Order, Error> {
         Playbook::resume(&self.inner, &self.inner.store.find(run)?, each)
+    }
+
+    /// The plan that a run was started with, from its own copy of the playbook: declared offline for its context, with its
+    /// parameters. The context and the parameters are given along, so that another plan can be declared like it.
+    ///
+    /// # Errors
+    /// No such run, or one that never began; a copy that cannot be read.
+    pub fn plan_of(&self, run: &str) -> Result<(Plan, String, BTreeMap<String, Value>), Error> {
+        let run = self.inner.store.find(run)?;
+        let (playbook, state) = Playbook::kept(&self.inner, &run)?;
+        let context = state.target.as_ref().map(|target| target.name.clone()).unwrap_or_default();
+        let params = state.settings.params;
+        Ok((playbook.plan_for(&context, params.clone()).0, context, params))
     }
 
     /// Opens the gate that a run waits at, on the evidence that it was opened with. The run goes on with `resume`, or at

@@ -69,7 +69,7 @@ step("c").change(|| sleep(5));
 #[test]
 fn what_is_right_is_not_found() {
     let text = r#"import "lib/checks" as checks;
-plan("p").problem("x").outcome("y").contexts(["a"]);
+plan("p").problem("x").outcome("y").verify("v", || true).contexts(["a"]).current("c").target("t");
 fn own(a, b) { a + b }
 let handlers = #{ go: |x| x };
 phase("x").goal("y");
@@ -135,8 +135,11 @@ fn a_function_that_takes_over_in_is_refused() {
 #[test]
 fn each_of_the_eight_sections_has_to_stand() {
     assert_eq!(missing("let x = 1;"), ["no-plan"]);
-    assert_eq!(missing("plan(\"p\");"), ["no-problem", "no-outcome", "no-contexts", "no-steps"]);
-    let bare = r#"plan("p").problem("x").outcome("y").contexts(["a"]);
+    let sections =
+        ["no-problem", "no-outcome", "no-outcome-verify", "no-contexts", "no-current", "no-target", "no-steps"];
+    assert_eq!(missing("plan(\"p\");"), sections);
+    assert_eq!(missing("plan(\" \");")[0], "no-title");
+    let bare = r#"plan("p").problem("x").outcome("y").verify("v", || true).contexts(["a"]).current("c").target("t");
 question("q"); decision("d").option("a", "b"); assume("x", "high"); risk("r");
 phase("one"); step("hand").manual("do it"); step("look").verify("v", || true);
 phase("two").goal("g");"#;
@@ -161,8 +164,28 @@ phase("two").goal("g");"#;
 }
 
 #[test]
+fn what_a_section_leaves_out_is_not_asked_twice() {
+    let bare = r#"plan("p").problem("x").outcome("y").verify("v", || true).contexts(["a"]).target("t");
+phase("one").goal("g"); step("look");"#;
+    assert_eq!(missing(bare), ["no-current", "no-verify"]);
+    let asked = format!(
+        "{bare}\nquestion(\"What is the current state?\"); question(\"What shows that step `one/look` worked? A look\");"
+    );
+    assert_eq!(missing(&asked), ["open-question", "open-question"]);
+    let declared = declare(&sources(&asked), &Setting::default());
+    let help = &readiness(&declared.plan)[0].help[0];
+    assert!(help.contains(".current(") && help.contains("take the question away"), "{help}");
+    // an answer is not the section
+    let answered = asked.replace("state?\");", "state?\").resolved(\"none\");");
+    assert_eq!(missing(&answered), ["no-current", "open-question"]);
+    // what an emergency owes is no note
+    let emergency = asked.replace(".problem", ".kind(\"emergency\").problem");
+    assert_eq!(missing(&emergency), ["no-verify", "open-question (note)", "open-question (note)"]);
+}
+
+#[test]
 fn an_automatic_way_back_counts_only_where_every_touch_has_one() {
-    let text = "plan(\"p\").problem(\"x\").outcome(\"y\").contexts([\"a\"]); phase(\"x\").goal(\"g\"); step(\"s\").change(|| 1).verify(\"v\", || true);";
+    let text = "plan(\"p\").problem(\"x\").outcome(\"y\").verify(\"v\", || true).contexts([\"a\"]).current(\"c\").target(\"t\"); phase(\"x\").goal(\"g\"); step(\"s\").change(|| 1).verify(\"v\", || true);";
     let mut plan = declare(&sources(text), &Setting::default()).plan;
     let rules = |plan: &crate::model::Plan| readiness(plan).iter().map(|f| f.message.clone()).collect::<Vec<_>>();
     let mut touch = |way_back: bool, partly: Option<&str>| {
@@ -180,7 +203,7 @@ fn an_automatic_way_back_counts_only_where_every_touch_has_one() {
 
 #[test]
 fn a_hold_has_a_way_back() {
-    let text = r#"plan("p").problem("x").outcome("y").contexts(["a"]); phase("one").goal("g");
+    let text = r#"plan("p").problem("x").outcome("y").verify("v", || true).contexts(["a"]).current("c").target("t"); phase("one").goal("g");
 step("hold").change(|| 1).verify("v", || true).irreversible("it is read").until("run");"#;
     assert_eq!(missing(text), ["hold-without-way-back"]);
     assert!(missing(&text.replace(".irreversible(\"it is read\")", ".undo(|| 1)")).is_empty());

@@ -11,6 +11,7 @@ mod gate;
 mod identity;
 mod ids;
 pub mod markdown;
+mod missing;
 mod observation;
 mod place;
 mod plan;
@@ -28,6 +29,7 @@ pub use finding::{Finding, Severity};
 pub use gate::{Decision, Fact, Gate, GateCard, GateClass, Show};
 pub use identity::{Identity, Target};
 pub use ids::{Body, GateId, RunId, StepId, slug};
+pub use missing::Missing;
 pub use observation::{Evaluation, Observation, Read, Verdict};
 pub use place::Place;
 pub use plan::{

@@ -1,14 +1,16 @@
 //! Views of events: plan, terminal, plain, JSON lines, the table of runs. A live run and a replay go through the same
 //! ones: a view is told of lines, keeps the little it needs, and takes every time but a heartbeat's from the lines.
 //! Nothing that a script or server said reaches a terminal with its control characters.
-//! `plan` renders the eight-section document; `follow` is what views keep; `words` says a line in words; `gate`,
+//! `plan` renders the eight-section document, `html` makes a page of it, `picture` draws what it touches; `follow` is what views keep; `words` says a line in words; `gate`,
 //! `ending` are the blocks that views share.
 
 mod ending;
 mod follow;
 mod gate;
+mod html;
 mod impact;
 mod json;
+mod picture;
 mod plain;
 mod plan;
 mod progress;
@@ -24,10 +26,15 @@ pub(crate) mod fixture;
 
 pub use ending::Verbs;
 pub use gate::card as gate_card;
+pub use html::html;
 pub use impact::{impact_dot, impact_tree};
 pub use json::Json;
+pub use picture::{Edge, EdgeSort, Node, NodeSort, Picture};
 pub use plain::Plain;
-pub use plan::{markdown, missing};
+pub use plan::{
+    Document, OpenFrom, OpenQuestion, PlanChange, PlanChanged, Section, changes_markdown, markdown, open_questions,
+    plan_changes,
+};
 pub use progress::Progress;
 pub use table::{Row, row, runs};
 #[cfg(feature = "cli")]

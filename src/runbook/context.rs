@@ -53,7 +53,7 @@ impl Context {
     }
 }
 
-fn unreached(message: &str, help: Vec<String>) -> Error {
+pub(super) fn unreached(message: &str, help: Vec<String>) -> Error {
     let error = Error::new(ErrorKind::Context, message).exits(crate::model::ExitCode::PreflightFailed);
     help.into_iter().fold(error, Error::hint)
 }

@@ -11,10 +11,12 @@ use super::{
     Error, ErrorKind,
     builder::Inner,
     connect::{Reading, Way},
+    context::unreached,
     order::Order,
 };
 use crate::{
     bundle::{Bundle, Config, StoreIn},
+    cluster::{Patience, Survey},
     event::{Cancel, Lock, RunState, Settings},
     model::{Digest, Finding, Plan},
     run::{self, Connect as _},
@@ -111,6 +113,38 @@ impl Playbook {
         self.bundle.digest()
     }
 
+    /// The Kubernetes objects that its files declare, in the order of their paths. What is no manifest is left out, and
+    /// so is what a file that holds secrets says beside its name.
+    pub fn manifests(&self) -> Vec<Value> {
+        let files = self.bundle.files().iter().filter(|(path, _)| is_manifest(path));
+        let objects = files.flat_map(|(path, _)| {
+            let text = self.bundle.text(path).unwrap_or_default();
+            crate::object::yaml::objects(text, path).unwrap_or_default()
+        });
+        objects
+            .map(|mut object| {
+                let secret = object["kind"] == "Secret";
+                if let Some(map) = object.as_object_mut().filter(|_| secret) {
+                    map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "type"));
+                }
+                object
+            })
+            .collect()
+    }
+
+    /// Everything that a context holds, every kind listed once, Secrets without their values: what
+    /// [`crate::report::Picture::of`] draws the dependencies from.
+    ///
+    /// # Errors
+    /// The context is not declared, has no cluster, cannot be reached, or is another cluster than the pinned one.
+    pub fn survey(&self, context: &str, cancel: &Cancel) -> Result<Survey, Error> {
+        let connected = self.way(context).connect().map_err(Error::of)?;
+        run::who(&connected, cancel).map_err(|ended| Error::of(*ended))?;
+        let cluster = connected.door.cluster().map_err(|error| unreached(&error.message, error.help.clone()))?;
+        let patience = Patience { deadline: None, cancel: cancel.clone() };
+        cluster.survey(&patience).map_err(|error| unreached(&error.to_string(), error.help()))
+    }
+
     /// The contexts that `runbook.toml` declares.
     pub fn contexts(&self) -> Vec<String> {
         self.config.as_ref().map(|config| config.contexts.keys().cloned().collect()).unwrap_or_default()
@@ -170,6 +204,11 @@ impl Playbook {
                 .collect()
         })
     }
+}
+
+fn is_manifest(path: &str) -> bool {
+    let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// The `runbook.toml` that a run goes by: the one that was named, the one it began with, or the bundle's copy.

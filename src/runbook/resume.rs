@@ -57,6 +57,18 @@ impl Playbook {
         Ok(order)
     }
 
+    /// A run's own copy of its playbook, to be looked at, with what the run was started with.
+    pub(super) fn kept(inner: &Arc<Inner>, run: &RunId) -> Result<(Self, RunState), Error> {
+        let state = inner.store.state(run)?;
+        if state.run.is_none() {
+            return Err(not_begun(run));
+        }
+        let mut bundle = bundle_of(inner, run, &state)?;
+        // what is missing of it is missing in the plan, too
+        let _ = bundle.read_again();
+        Ok((Self::of_run(inner, bundle)?, state))
+    }
+
     fn of_run(inner: &Arc<Inner>, bundle: Bundle) -> Result<Self, Error> {
         let config = config_of(inner, &bundle)?;
         Ok(Self {

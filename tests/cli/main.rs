@@ -4,6 +4,8 @@
 
 #[path = "../support/badserver.rs"]
 mod badserver;
+#[path = "../support/browser.rs"]
+mod browser;
 #[path = "../support/not_run.rs"]
 mod not_run;
 #[path = "../support/program/mod.rs"]
@@ -24,6 +26,7 @@ mod isolation;
 mod locks;
 mod natives;
 mod notes;
+mod plan;
 mod playbooks;
 mod readme;
 mod resume;

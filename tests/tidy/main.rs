@@ -53,6 +53,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("redb", &["sandbox"]),
     ("cel", &["sandbox"]),
     ("flate2", &["sandbox"]),
+    ("pulldown_cmark", &["report"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -1,13 +1,19 @@
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
 
 use super::super::{commands::run::Params, global::Global, say};
 use crate::{
-    model::ExitCode,
-    report,
-    runbook::{Error, ErrorKind},
+    model::{ExitCode, Finding, Plan, Severity},
+    report::{self, Document, Picture},
+    runbook::{Error, ErrorKind, Playbook, Runbook},
 };
 
-/// Writes the plan as a document: the eight sections, from the playbook alone.
+/// Writes the plan as a document: the eight sections, what is open, and what the change touches.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The playbook, a .rhai file.
@@ -15,6 +21,12 @@ pub struct Args {
     /// The context to declare it for; without it, the first that it names.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+    /// A page instead of Markdown: one HTML file that needs no network, with a picture of what the change touches.
+    #[arg(long, conflicts_with = "diff")]
+    html: bool,
+    /// What changed since another version of the plan: a playbook, a file of `plan -o json`, or a run.
+    #[arg(long, value_name = "OLD")]
+    diff: Option<String>,
     #[command(flatten)]
     params: Params,
 }
@@ -22,37 +34,107 @@ pub struct Args {
 impl Args {
     /// Exits with 13 where the playbook would be refused; the document is written all the same.
     pub fn run(&self, global: &Global) -> Result<ExitCode, Error> {
-        let playbook = global.runbook()?.load(&self.playbook)?;
+        if self.html && global.json() {
+            return Err(Error::new(ErrorKind::Usage, "--html and --output json are two forms of one document")
+                .hint("leave one of them out"));
+        }
+        let runbook = global.runbook()?;
+        let playbook = runbook.load(&self.playbook)?;
         let params = self.params.read()?;
         if let Some(context) = &self.context {
-            let known = [playbook.contexts(), playbook.plan().contexts].concat();
-            if !known.contains(context) {
-                let near = known
-                    .iter()
-                    .max_by(|a, b| strsim::jaro_winkler(a, context).total_cmp(&strsim::jaro_winkler(b, context)));
-                let message = format!("context `{context}` is named neither by runbook.toml nor by the playbook");
-                let error = Error::new(ErrorKind::Context, message);
-                return Err(match near {
-                    Some(near) => error.hint(format!("did you mean --context {near}?")),
-                    None => error,
-                });
-            }
+            known(context, &playbook)?;
         }
-        let (plan, findings) = match &self.context {
-            Some(context) => playbook.plan_for(context, params),
-            None if params.is_empty() => (playbook.plan(), playbook.findings()),
-            None => {
-                let first = playbook.plan().contexts.first().cloned().unwrap_or_default();
-                playbook.plan_for(&first, params)
-            }
-        };
+        if let Some(old) = &self.diff {
+            return self.differs(global, &runbook, &playbook, old, params);
+        }
+        let context = self.context.as_deref();
+        let (plan, findings) = declared(&playbook, context, params);
+        let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
         if global.json() {
-            say::json(&serde_json::json!({ "plan": plan, "digest": plan.digest(), "findings": findings }));
+            let picture = Picture::of(&plan, playbook.manifests(), None);
+            say::json(&Document::new(plan, findings, context, picture));
+        } else if self.html {
+            let picture = Picture::of(&plan, playbook.manifests(), None);
+            say::result(&report::html(&plan, &findings, context, &picture));
         } else {
-            say::result(&report::markdown(&plan, &findings, self.context.as_deref()));
+            say::result(&report::markdown(&plan, &findings, context));
             say::findings(&findings, &playbook);
         }
-        let refused = findings.iter().any(|finding| finding.severity == crate::model::Severity::Error);
         Ok(if refused { ExitCode::Refused } else { ExitCode::Done })
     }
+
+    /// Exits with 3 where the plans differ.
+    fn differs(
+        &self,
+        global: &Global,
+        runbook: &Runbook,
+        playbook: &Playbook,
+        old: &str,
+        params: BTreeMap<String, Value>,
+    ) -> Result<ExitCode, Error> {
+        let (context, path) = (self.context.as_deref(), Path::new(old));
+        // both are declared alike: for one context, with the same parameters
+        let (before, after) = if !path.is_file() {
+            let (before, there, given) = runbook.plan_of(old).map_err(|error| {
+                error
+                    .hint(format!("{old} is no file either: --diff takes a playbook, a file of plan -o json, or a run"))
+            })?;
+            let params = if params.is_empty() { given } else { params };
+            (before, declared(playbook, Some(context.unwrap_or(&there)), params).0)
+        } else if path.extension().is_some_and(|extension| extension == "rhai") {
+            let before = runbook.load(path)?;
+            (declared(&before, context, params.clone()).0, declared(playbook, context, params).0)
+        } else {
+            (written(path)?, declared(playbook, context, params).0)
+        };
+        let changes = report::plan_changes(&before, &after);
+        if global.json() {
+            say::json(&serde_json::json!({
+                "old": old, "old_digest": before.digest(), "digest": after.digest(), "differences": changes,
+            }));
+        } else {
+            say::result(&report::changes_markdown(&after.title, &changes));
+        }
+        Ok(if changes.is_empty() { ExitCode::Done } else { ExitCode::Differences })
+    }
+}
+
+/// The plan and what is found in it, offline.
+fn declared(playbook: &Playbook, context: Option<&str>, params: BTreeMap<String, Value>) -> (Plan, Vec<Finding>) {
+    match context {
+        Some(context) => playbook.plan_for(context, params),
+        None if params.is_empty() => (playbook.plan(), playbook.findings()),
+        None => {
+            let first = playbook.plan().contexts.first().cloned().unwrap_or_default();
+            playbook.plan_for(&first, params)
+        }
+    }
+}
+
+/// The plan in a file that `plan -o json` wrote.
+fn written(path: &Path) -> Result<Plan, Error> {
+    let refused = |why: String| {
+        Error::new(ErrorKind::Usage, format!("{}: {why}", path.display()))
+            .hint("write one: runbook plan PLAYBOOK -o json > plan.json")
+    };
+    let text = fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    let mut value: Value = serde_json::from_str(&text).map_err(|error| refused(format!("no JSON: {error}")))?;
+    let plan = value.get_mut("plan").map(Value::take).unwrap_or(value);
+    serde_json::from_value(plan).map_err(|error| refused(format!("no plan: {error}")))
+}
+
+/// Refuses a context that nothing names.
+fn known(context: &str, playbook: &Playbook) -> Result<(), Error> {
+    let known = [playbook.contexts(), playbook.plan().contexts].concat();
+    if known.iter().any(|name| name == context) {
+        return Ok(());
+    }
+    let near =
+        known.iter().max_by(|a, b| strsim::jaro_winkler(a, context).total_cmp(&strsim::jaro_winkler(b, context)));
+    let message = format!("context `{context}` is named neither by runbook.toml nor by the playbook");
+    let error = Error::new(ErrorKind::Context, message);
+    Err(match near {
+        Some(near) => error.hint(format!("did you mean --context {near}?")),
+        None => error,
+    })
 }

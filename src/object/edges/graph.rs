@@ -208,6 +208,18 @@ impl Graph {
         })
     }
 
+    /// An object as it is called here, with its group, where it is among the objects or named by one.
+    pub fn known(&self, object: &ObjectRef) -> Option<&ObjectRef> {
+        self.find(object).map(|node| &self.nodes[node].object)
+    }
+
+    /// Every edge: what needs, what it needs, and the field that shows why.
+    pub fn edges(&self) -> impl Iterator<Item = (&ObjectRef, &ObjectRef, &str)> {
+        self.nodes.iter().zip(&self.needs).flat_map(|(node, needs)| {
+            needs.iter().map(|edge| (&node.object, &self.nodes[edge.to].object, edge.by.as_str()))
+        })
+    }
+
     /// At most three objects whose reference is like this one, the nearest first.
     pub fn nearest(&self, object: &ObjectRef) -> Vec<ObjectRef> {
         let wanted = object.to_string();

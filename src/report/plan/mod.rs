@@ -1,6 +1,9 @@
 //! The eight-section plan as Markdown, from the plan's values alone: the same plan gives the same bytes.
 
 mod checklist;
+mod diff;
+mod document;
+mod open;
 mod phases;
 
 use std::fmt::Write as _;
@@ -12,6 +15,10 @@ use crate::model::{
 };
 use serde_json::Value;
 
+pub use diff::{PlanChange, PlanChanged, changes_markdown, plan_changes};
+pub use document::{Document, Section};
+pub use open::{OpenFrom, OpenQuestion, open_questions};
+
 const VALUE: usize = 160;
 
 /// The plan document: objective, context and constraints, current state, target state, phases and tasks, validation,
@@ -19,8 +26,7 @@ const VALUE: usize = 160;
 /// that the plan was bound to, none where it was declared offline. A section that the playbook leaves out is asked for
 /// in §8, never skipped.
 pub fn markdown(plan: &Plan, findings: &[Finding], context: Option<&str>) -> String {
-    let asked = missing(plan);
-    let mut out = head(plan, findings, &asked, context);
+    let mut out = head(plan, findings, context);
     objective(plan, &mut out);
     surroundings(plan, &mut out);
     for (heading, texts) in [("## 3. Current State", &plan.current), ("## 4. Target State", &plan.target)] {
@@ -30,67 +36,11 @@ pub fn markdown(plan: &Plan, findings: &[Finding], context: Option<&str>) -> Str
     phases::render(plan, &mut out);
     validation(plan, &mut out);
     rollback(plan, &mut out);
-    questions(plan, findings, &asked, &mut out);
+    questions(plan, findings, &mut out);
     checklist::render(plan, findings, &mut out);
     let mut text = out.join("\n");
     text.push('\n');
     text
-}
-
-/// What the eight sections leave out, as questions with the line to write. An emergency owes only its problem and
-/// context; the rest is asked for all the same.
-pub fn missing(plan: &Plan) -> Vec<String> {
-    let mut asked = Vec::new();
-    let mut ask = |absent: bool, question: &str, line: &str| {
-        if absent {
-            asked.push(format!("{question} ({})", code(line)));
-        }
-    };
-    ask(plan.problem.is_none(), "§1: What happens today, and for whom?", ".problem(\"…\")");
-    ask(plan.outcome.is_none(), "§1: What can be observed once it is done?", ".outcome(\"…\")");
-    ask(plan.verifies.is_empty(), "§1: What shows that the outcome is there?", ".verify(\"…\", || …)");
-    ask(plan.contexts.is_empty(), "§2: On which contexts does it run, in which order?", ".contexts([\"…\"])");
-    ask(plan.current.is_empty(), "§3: What is there today?", ".current(\"…\")");
-    ask(plan.target.is_empty(), "§4: What is there afterwards?", ".target(\"…\")");
-    ask(plan.steps().next().is_none(), "§5: Which steps are there?", "step(\"…\")");
-    for phase in &plan.phases {
-        if phase.goal.is_none() {
-            asked.push(format!(
-                "§5: What is the goal of phase \"{}\"? ({})",
-                inline(&phase.title),
-                code(".goal(\"…\")")
-            ));
-        }
-    }
-    for step in plan.steps().filter(|step| step.verifies.is_empty()) {
-        asked.push(format!(
-            "§6: What shows that step {} worked? ({})",
-            code(step.id.as_str()),
-            code(".verify(\"…\", || …)")
-        ));
-    }
-    for step in plan.steps().filter(|step| phases::has_no_way_back(step)) {
-        asked.push(format!(
-            "§7: What is the way back of step {}? ({} or {})",
-            code(step.id.as_str()),
-            code(".undo(…)"),
-            code(".irreversible(\"…\")")
-        ));
-    }
-    if plan.rollback.is_empty() && plan.steps().next().is_none() {
-        asked.push(format!("§7: How is the change as a whole taken back? ({})", code(".rollback(\"…\")")));
-    }
-    for risk in &plan.risks {
-        let text = inline(&risk.text);
-        if risk.affects.is_empty() && risk.unknown_blast_radius.is_none() {
-            asked
-                .push(format!("§2: What would the risk \"{text}\" affect? ({})", code(".affects([\"Kind/ns/name\"])")));
-        }
-        if risk.rollback.is_none() {
-            asked.push(format!("§7: What is the way back from the risk \"{text}\"? ({})", code(".rollback(\"…\")")));
-        }
-    }
-    asked
 }
 
 fn section(out: &mut Vec<String>, heading: &str) {
@@ -104,22 +54,25 @@ fn list_or_ask(texts: &[String], out: &mut Vec<String>) {
     out.extend(texts.iter().map(|text| format!("- {}", inline(text))));
 }
 
-fn open(plan: &Plan) -> usize {
-    plan.questions.iter().filter(|question| question.resolution == Resolution::Open).count()
-        + plan.decisions.iter().filter(|decision| decision.chosen.is_none()).count()
-}
-
-fn head(plan: &Plan, findings: &[Finding], asked: &[String], context: Option<&str>) -> Vec<String> {
+fn head(plan: &Plan, findings: &[Finding], context: Option<&str>) -> Vec<String> {
     let title = if plan.title.trim().is_empty() { "Untitled plan".into() } else { inline(&plan.title) };
     let mut out = vec![format!("# {title}"), String::new()];
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let open = open(plan) + asked.len();
+    // what is asked in §8 is counted there; what is an error in an emergency stops that, too
+    let missing = plan.missing();
     let emergency = plan.kind == Kind::Emergency;
+    let asked = |finding: &Finding| {
+        let left_out = || missing.iter().any(|it| it.rule == finding.rule && it.message == finding.message);
+        !emergency && (matches!(finding.rule.as_str(), "open-question" | "undecided") || left_out())
+    };
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error && !asked(finding)).count();
+    let open = open_questions(plan).len();
     out.push(match (errors, open) {
         (0, 0) => "> Ready: all eight sections stand, nothing is open.".into(),
         (0, open) if emergency => {
             format!("> An emergency: it may run; {} until its record is reviewed (§8).", stay_open(open))
         }
+        (0, open) => format!("> Not ready: {} (§8).", stay_open(open)),
+        (errors, 0) => format!("> Not ready: {} (§8).", count(errors, "error")),
         (errors, open) => format!("> Not ready: {}, {} (§8).", count(errors, "error"), stay_open(open)),
     });
     out.push(String::new());
@@ -317,11 +270,12 @@ fn rollback(plan: &Plan, out: &mut Vec<String>) {
     }
 }
 
-fn questions(plan: &Plan, findings: &[Finding], asked: &[String], out: &mut Vec<String>) {
+fn questions(plan: &Plan, findings: &[Finding], out: &mut Vec<String>) {
     section(out, "## 8. Open Questions");
     let before = out.len();
     out.extend(plan.questions.iter().map(question));
-    out.extend(asked.iter().map(|text| format!("- [ ] {text}")));
+    let left_out = plan.missing().into_iter();
+    out.extend(left_out.map(|it| format!("- [ ] §{}: {} ({})", it.section, inline(&it.question), code(it.line))));
     for decision in &plan.decisions {
         choice(decision, out);
     }

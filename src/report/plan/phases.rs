@@ -120,7 +120,8 @@ fn step(number: usize, step: &Step, out: &mut Vec<String>) {
     out.extend(lines);
 }
 
-fn touched(touch: &Touch) -> String {
+/// A touch in words.
+pub fn touched(touch: &Touch) -> String {
     let verb = format!("{:?}", touch.verb).to_lowercase();
     let mut text = format!("{verb} {}", code(&touch.target));
     if let Some(file) = &touch.file {
@@ -135,16 +136,6 @@ fn touched(touch: &Touch) -> String {
     text
 }
 
-/// Whether a step changes something and neither it nor its touches say how that is taken back.
-pub fn has_no_way_back(step: &Step) -> bool {
-    step.way_back == WayBack::Automatic
-        && match step.doing {
-            Doing::Change => step.trial.iter().any(|touch| !touch.way_back),
-            Doing::Manual(_) => true,
-            Doing::Check => false,
-        }
-}
-
 /// How a step is taken back, in words.
 pub fn way_back(step: &Step) -> String {
     match (&step.way_back, &step.doing) {
@@ -156,9 +147,10 @@ pub fn way_back(step: &Step) -> String {
         (WayBack::Automatic, _) => {
             let without = step.trial.iter().filter(|touch| !touch.way_back).map(|touch| code(&touch.target));
             match (step.trial.is_empty(), without.collect::<Vec<_>>()) {
+                (_, without) if !without.is_empty() => format!("*none for {}: asked in §8*", without.join(", ")),
+                _ if step.has_no_way_back() => "*not known for all that it touches: asked in §8*".into(),
                 (true, _) => "automatic, where there is one".into(),
-                (false, without) if without.is_empty() => "automatic".into(),
-                (false, without) => format!("*none for {}: asked in §8*", without.join(", ")),
+                (false, _) => "automatic".into(),
             }
         }
     }
