@@ -3,6 +3,7 @@
 mod builder;
 mod connect;
 mod context;
+mod draft;
 mod error;
 mod handle;
 mod notify;
@@ -21,6 +22,7 @@ use std::{
 
 pub use builder::Builder;
 pub use context::Context;
+pub use draft::Draft;
 pub use error::{Error, ErrorKind};
 pub use handle::{Events, Run};
 pub use order::Order;
@@ -32,6 +34,9 @@ pub use crate::{
     cluster::{Followed, Survey},
     object::edges::{Direction, Impact},
     run::Ended,
+    script::draft::{
+        Answers, AssumptionAnswer, DecisionAnswer, PhaseAnswer, QuestionAnswer, RiskAnswer, StepAnswer, TEMPLATE,
+    },
 };
 
 use builder::Inner;

@@ -1,6 +1,7 @@
 //! The command line on the public API of `runbook`: arguments, prompts, signals, exit codes; `commands/<verb>`.
 //! stdout is the result, stderr is for people. Environment, terminal, working directory and signals belong to it alone.
 
+mod ask;
 mod commands;
 mod global;
 mod prompt;

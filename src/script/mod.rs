@@ -10,6 +10,7 @@ mod closure;
 mod declare;
 mod declared;
 mod digest;
+pub mod draft;
 mod engine;
 mod error;
 pub mod excerpt;

@@ -25,6 +25,7 @@ mod impact;
 mod isolation;
 mod locks;
 mod natives;
+mod new;
 mod notes;
 mod plan;
 mod playbooks;

@@ -41,7 +41,7 @@ impl Terminal {
         assert!(self.command(&["send-keys", key]).status().unwrap().success());
     }
 
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         let out = self.command(&["capture-pane", "-p", "-J", "-S", "-"]).output().unwrap();
         String::from_utf8_lossy(&out.stdout).into_owned()
     }

@@ -7,6 +7,7 @@ mod completions;
 mod done;
 mod impact;
 mod man;
+mod new;
 mod note;
 mod plan;
 mod reject;
@@ -24,6 +25,7 @@ use crate::{model::ExitCode, runbook::Error};
 
 /// Every verb that there is; what suggests a command suggests one of these.
 pub const VERBS: &[&str] = &[
+    "new",
     "check",
     "plan",
     "run",
@@ -54,13 +56,14 @@ pub struct Cli {
 
 const AFTER: &str = "\
 Exit codes:
-   0 done               10 a verify did not hold  20 waiting           30 locked
+   0 done               10 a verify did not hold  20 waiting           31 another context
    1 internal error     11 a step failed          21 gate rejected     40 outcome unknown
-   2 usage              12 preflight failed       22 approval expired  130, 143 signals
-  31 another context    13 playbook refused       41 undo incomplete";
+   2 usage              12 preflight failed       22 approval expired  41 undo incomplete
+   3 differences found  13 playbook refused       30 locked            130, 143 signals";
 
 #[derive(Subcommand, Debug)]
 enum Verb {
+    New(new::Args),
     Check(check::Args),
     Plan(plan::Args),
     Run(run::Args),
@@ -84,6 +87,7 @@ impl Cli {
     pub fn run(&self) -> Result<ExitCode, Error> {
         let global = &self.global;
         match &self.verb {
+            Verb::New(args) => args.run(global),
             Verb::Check(args) => args.run(global),
             Verb::Plan(args) => args.run(global),
             Verb::Run(args) => args.run(global),
