@@ -11,7 +11,7 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use super::{
-    Window, nearest,
+    Repository, Window, nearest,
     tables::{Node, Reader},
 };
 use crate::model::{Digest, Fault, Finding, GateClass, Span};
@@ -53,8 +53,8 @@ pub struct Config {
     pub tools: BTreeMap<String, ToolRules>,
     /// Whom to tell.
     pub notify: Option<Notify>,
-    /// Patterns of files that `repo::references` looks through.
-    pub references: Vec<String>,
+    /// The GitOps repository that `repo` looks through.
+    pub repo: Repository,
 }
 
 /// One context.
@@ -241,6 +241,7 @@ impl Config {
     }
 
     fn document<'t>(&mut self, reader: &mut Reader<'t>, table: &'t DeTable<'t>) {
+        let mut repo = None;
         for (name, node) in reader.members("", table, Some(&["contexts", "tools", "notify", "repo"])) {
             match name.as_str() {
                 "contexts" => {
@@ -257,13 +258,10 @@ impl Config {
                     }
                 }
                 "notify" => self.notify = Some(notify(reader, &node)),
-                _ => {
-                    for (_, node) in reader.table(&node, Some(&["references"])) {
-                        self.references = reader.texts(&node);
-                    }
-                }
+                _ => repo = Some(node),
             }
         }
+        self.read_repo(reader, repo.as_ref());
     }
 
     fn read_context<'t>(&self, reader: &mut Reader<'t>, name: &str, node: &Node<'t>) -> Context {
@@ -377,7 +375,7 @@ impl Config {
     }
 
     /// A path as it is written in the file: relative to its folder, `~/` the home folder.
-    fn on_disk(&self, path: &str) -> PathBuf {
+    pub(super) fn on_disk(&self, path: &str) -> PathBuf {
         if let (Some(rest), Some(home)) = (path.strip_prefix("~/"), std::env::home_dir()) {
             return home.join(rest);
         }

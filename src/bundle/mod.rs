@@ -7,6 +7,7 @@ mod change;
 mod config;
 mod error;
 mod read;
+mod repository;
 mod sensitive;
 mod tables;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::model::Digest;
 pub use change::{Change, ChangeKind};
 pub use config::{Config, ConfigError, Context, GitPlace, Notify, Reach, StoreIn, ToolRules};
 pub use error::BundleError;
+pub use repository::Repository;
 pub use sensitive::Sensitive;
 pub use window::Window;
 

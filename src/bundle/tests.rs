@@ -260,7 +260,9 @@ cluster = "kubeconfig"
 on = ["waiting"]
 run = ["notify-send"]
 [repo]
-references = ["**/*.md"]
+path = "../home-ops"
+clusters = { staging = "kubernetes/staging" }
+references = ["../others/example-ops"]
 "#;
 
 #[test]
@@ -281,7 +283,13 @@ fn runbook_toml_is_read_with_all_its_keys() {
     assert_eq!(config.tools["task"].change, [["talos:*"]]);
     assert_eq!(config.tools["task"].cluster, Reach::Kubeconfig);
     assert_eq!(config.notify.unwrap().run, ["notify-send"]);
-    assert_eq!(config.references, ["**/*.md"]);
+    assert_eq!(config.repo.path.as_deref(), Some(Path::new("/c/../home-ops")));
+    assert_eq!(config.repo.references, [Path::new("/c/../others/example-ops")]);
+    let clusters: Vec<(&str, &Path)> = config.repo.clusters.iter().map(|(name, path)| (&**name, &**path)).collect();
+    assert_eq!(
+        clusters,
+        [("main", Path::new("/c/../kubernetes/main")), ("staging", Path::new("/c/../home-ops/kubernetes/staging"))]
+    );
 }
 
 #[test]
@@ -318,6 +326,15 @@ fn contexts_that_contradict_each_other_are_found() {
     {
         assert!(found.contains(expected), "{found}");
     }
+}
+
+#[test]
+fn a_cluster_s_folder_is_said_in_one_place() {
+    let text =
+        "[contexts.main.git]\npath = \"kubernetes/main\"\n[repo]\nclusters = { main = \"clusters/main\", mian = 3 }\n";
+    let found = Config::parse(Path::new("/c/runbook.toml"), text).unwrap_err().to_string();
+    assert!(found.contains("`repo.clusters.main` is another folder than that of contexts.main.git"), "{found}");
+    assert!(found.contains("`repo.clusters.mian` must be a text in quotes"), "{found}");
 }
 
 #[test]

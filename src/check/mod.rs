@@ -10,6 +10,7 @@ mod functions;
 mod idea;
 mod imports;
 mod off;
+mod other_cluster;
 mod readiness;
 mod shadowing;
 mod verifies;
@@ -17,6 +18,7 @@ mod verifies;
 #[cfg(test)]
 mod tests;
 
+pub use other_cluster::other_cluster;
 pub use readiness::readiness;
 
 use crate::{model::Finding, script::Declared};

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectError, Elsewhere, Module, Sort, outlast::outlast};
+use super::{EffectError, Elsewhere, Module, RepoPlace, Sort, outlast::outlast};
 use crate::{
     bundle::Bundle,
     cluster::{Cluster, Patience},
@@ -61,6 +61,8 @@ pub struct DoorParts {
     pub talosconfig: Option<PathBuf>,
     /// What it is instead of a cluster.
     pub elsewhere: Option<Elsewhere>,
+    /// Where the GitOps repository is.
+    pub repo: RepoPlace,
     /// Writes the private kubeconfig at the first command.
     pub kubeconfig: Lazy<PrivateKubeconfig>,
     /// Natives of the program that embeds this one.

@@ -24,6 +24,13 @@ pub struct ObjectRef {
 )]
 pub struct RefError(String);
 
+impl RefError {
+    /// About this text.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl ObjectRef {
     /// A reference from its parts.
     pub fn new(kind: impl Into<String>, namespace: Option<&str>, name: impl Into<String>) -> Self {

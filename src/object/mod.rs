@@ -5,15 +5,18 @@ mod diff;
 pub mod edges;
 mod image;
 pub mod kept;
+mod lines;
 /// Values at dotted paths.
 pub mod path;
 pub mod readiness;
 mod reference;
+pub mod repo;
 pub mod way_back;
 /// YAML and JSON text.
 pub mod yaml;
 
 pub use diff::{Difference, diff, without_server_fields};
 pub use image::image;
+pub use lines::{Lined, Lines, lined};
 pub use reference::{Head, head, reference, split_api_version};
 pub use yaml::{YamlError, objects};

@@ -35,11 +35,7 @@ pub struct Document {
 /// The first thing that is not YAML, a duplicate key, or aliases that expand too far.
 pub fn documents(text: &str, file: &str) -> Result<Vec<Document>, YamlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let options = serde_yaml::options! {
-        legacy_octal_numbers: true,
-        with_snippet: false,
-    };
-    match serde_yaml::from_multiple_with_options::<serde_yaml::Spanned<Node>>(text, options) {
+    match serde_yaml::from_multiple_with_options::<serde_yaml::Spanned<Node>>(text, options()) {
         Ok(documents) => Ok(documents
             .into_iter()
             .map(|document| Document { line: document.referenced.line().max(1), value: document.value.0 })
@@ -49,6 +45,14 @@ pub fn documents(text: &str, file: &str) -> Result<Vec<Document>, YamlError> {
             let place = error.location().map_or((1, 1), |place| (place.line().max(1), place.column().max(1)));
             YamlError { file: file.into(), line: place.0, column: place.1, message: words(&error) }
         }),
+    }
+}
+
+/// How YAML is read everywhere: as kubectl does.
+pub(super) fn options() -> serde_yaml::Options {
+    serde_yaml::options! {
+        legacy_octal_numbers: true,
+        with_snippet: false,
     }
 }
 
@@ -130,8 +134,19 @@ fn words(error: &serde_yaml::Error) -> String {
     first.split(" at line ").next().unwrap_or(first).trim_start_matches("error: ").to_owned()
 }
 
+/// A map's key as text.
+pub(super) fn key(Node(key): Node) -> Result<String, String> {
+    match key {
+        Value::String(key) => Ok(key),
+        Value::Bool(key) => Ok(key.to_string()),
+        Value::Number(key) => Ok(key.to_string()),
+        Value::Null => Ok("null".into()),
+        other => Err(format!("a key is {}, not a text", type_of(&other))),
+    }
+}
+
 /// A value as sigs.k8s.io/yaml makes it: keys are texts, whole floats are integers, nothing is infinite.
-struct Node(Value);
+pub(super) struct Node(Value);
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -139,7 +154,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-struct NodeVisitor;
+pub(super) struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
     type Value = Value;
@@ -205,14 +220,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
-        while let Some(Node(key)) = map.next_key()? {
-            let key = match key {
-                Value::String(key) => key,
-                Value::Bool(key) => key.to_string(),
-                Value::Number(key) => key.to_string(),
-                Value::Null => "null".into(),
-                other => return Err(A::Error::custom(format!("a key is {}, not a text", type_of(&other)))),
-            };
+        while let Some(name) = map.next_key()? {
+            let key = key(name).map_err(A::Error::custom)?;
             let Node(value) = map.next_value()?;
             if fields.contains_key(&key) {
                 return Err(A::Error::custom(format!("duplicate mapping key: {key}")));

@@ -14,7 +14,7 @@ use crate::{
     bundle::{self, Bundle, Config, StoreIn},
     check,
     cluster::{Cluster, ClusterEvidence, ClusterLock, Reach, Seat},
-    effect::{Door, DoorParts, EffectError, Elsewhere, HostRule, Sort},
+    effect::{Door, DoorParts, EffectError, Elsewhere, HostRule, RepoPlace, Sort},
     event::{Cancel, Evidence, Lock, LockError, Settings},
     http::Http,
     model::{Fault, Target},
@@ -76,6 +76,7 @@ impl Way {
             env: vec![],
             talosconfig: None,
             elsewhere: None,
+            repo: RepoPlace::default(),
             kubeconfig: Box::new(|| Err(unseen("what a command prints"))),
             modules: self.inner.modules.clone(),
             scrubber: self.inner.scrubber.clone(),
@@ -93,6 +94,40 @@ impl Way {
             }
         }
         rule
+    }
+
+    /// The contexts that are clusters, each with its tier.
+    fn clusters(&self) -> Vec<(String, String)> {
+        let contexts = self.config.iter().flat_map(|config| config.contexts.values());
+        let clusters = contexts.filter(|context| context.target.is_empty());
+        clusters.map(|context| (context.name.clone(), context.tier().to_owned())).collect()
+    }
+
+    /// Where the GitOps repository is: as `[repo]` says, else where Flux follows the context, else above the playbook.
+    fn repo(&self, context: &bundle::Context) -> RepoPlace {
+        let Some(config) = &self.config else { return RepoPlace::default() };
+        let own = config.contexts.iter().map(|(name, context)| {
+            let params = context.params.iter().map(|(name, value)| {
+                let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+                (format!("param {name}"), text)
+            });
+            let hosts = context.hosts.iter().enumerate();
+            let hosts = hosts.map(|(n, host)| (format!("host {n}"), host.trim_start_matches("*.").to_owned()));
+            (name.clone(), params.chain(hosts).collect())
+        });
+        let folders = [Some(self.bundle.root()), config.path.parent()];
+        RepoPlace {
+            path: config.repo.path.clone().or_else(|| context.git.as_ref().map(|git| git.repo.clone())),
+            from: folders
+                .into_iter()
+                .flatten()
+                .filter(|path| !path.as_os_str().is_empty())
+                .map(PathBuf::from)
+                .collect(),
+            clusters: config.repo.clusters.clone(),
+            references: config.repo.references.clone(),
+            own: own.collect(),
+        }
     }
 
     fn tools(&self) -> std::collections::BTreeMap<String, ToolDecl> {
@@ -308,6 +343,7 @@ impl Connect for Way {
             env: context.env.clone(),
             talosconfig: context.talosconfig.clone(),
             elsewhere: elsewhere.clone(),
+            repo: self.repo(context),
             kubeconfig: private,
             modules: self.inner.modules.clone(),
             scrubber: self.inner.scrubber.clone(),
@@ -346,6 +382,7 @@ impl Connect for Way {
         declared.findings.extend(trial);
         let checked = check::check(&declared);
         declared.findings.extend(checked);
+        declared.findings.extend(check::other_cluster(&declared.plan, &self.clusters()));
         declared
     }
 }

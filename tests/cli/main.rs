@@ -30,6 +30,7 @@ mod notes;
 mod plan;
 mod playbooks;
 mod readme;
+mod repository;
 mod resume;
 mod sandbox;
 mod secrets;

@@ -50,6 +50,35 @@ fn rollout_image_rolls_a_workload_to_the_image_that_it_is_given() {
 }
 
 #[test]
+fn retire_secret_store_deletes_it_once_nothing_in_git_or_in_the_cluster_names_it() {
+    let world = world();
+    let run = "run retire-secret-store.rhai --context staging";
+    world.run(run).exits(0);
+    let journal = world.journal(&world.only());
+    let discovered = |name: &str| {
+        journal.of("discovery.answered").into_iter().find(|it| it["name"] == name).unwrap()["value"].clone()
+    };
+    assert_eq!(discovered("fields that name the old store, in any cluster"), serde_json::json!([]));
+    assert_eq!(discovered("notes that speak of it"), serde_json::json!(["docs/stores.md:3"]));
+    assert_eq!(discovered("secrets to write new ones after")[0], "ExternalSecret/web/login");
+    assert!(
+        discovered("what staging has and main has not")
+            .as_array()
+            .unwrap()
+            .contains(&"HelmRelease/monitoring/grafana".into())
+    );
+    // one that still names it is found before anything is changed, with its line
+    let secret = "retire-secret-store/gitops/kubernetes/main/apps/web/login.yaml";
+    let text = fs::read_to_string(world.path(secret)).unwrap();
+    world.file(secret, text.replace("name: onepassword-connect", "name: onepassword"));
+    world
+        .run(run)
+        .exits(12)
+        .says("assumed: nothing in Git names the old store")
+        .says("login.yaml:10 spec.secretStoreRef");
+}
+
+#[test]
 fn suspend_and_patch_changes_what_flux_keeps_while_it_is_suspended_and_gives_it_back() {
     let world = world();
     world.run("run suspend-and-patch.rhai --context staging").exits(0);

@@ -271,7 +271,7 @@ impl Reader<'_> {
     }
 }
 
-pub(super) fn is_cluster_scoped(kind: &str) -> bool {
+pub(in crate::object) fn is_cluster_scoped(kind: &str) -> bool {
     kind.starts_with("Cluster") || CLUSTER_SCOPED.contains(&kind)
 }
 

@@ -9,9 +9,11 @@ mod pods;
 
 use crate::model::ObjectRef;
 
+pub(in crate::object) use fields::is_cluster_scoped;
 pub use fields::links;
 pub use graph::{Direction, Graph, Impact, Reached};
 pub use labels::LabelSelector;
+pub(in crate::object) use pods::pod_labels;
 
 /// One reference that an object holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

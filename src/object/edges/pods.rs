@@ -3,7 +3,7 @@ use serde_json::Value;
 use crate::object::{head, path::at};
 
 /// The labels of the pods that an object is, or makes.
-pub(super) fn pod_labels(object: &Value) -> Option<&Value> {
+pub(in crate::object) fn pod_labels(object: &Value) -> Option<&Value> {
     match head(object).kind() {
         "Pod" => at(object, "metadata.labels"),
         "CronJob" => at(object, "spec.jobTemplate.spec.template.metadata.labels"),

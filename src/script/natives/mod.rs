@@ -5,6 +5,7 @@ mod cmd;
 mod data;
 mod k8s;
 mod program;
+mod repo;
 mod time;
 mod web;
 mod world;
@@ -31,6 +32,7 @@ pub(super) fn modules() -> Natives {
                 ("http", web::module()),
                 ("json", data::json()),
                 ("k8s", k8s::module()),
+                ("repo", repo::module()),
                 ("time", time::module()),
                 ("yaml", data::yaml()),
             ];
