@@ -16,8 +16,8 @@ use super::{
 /// Lists that are asked for at once.
 const CONCURRENCY: usize = 8;
 
-/// Kinds that say what happened, not what there is: nothing depends on them, and there are many.
-const PASSING: &[&str] = &["Event", "Lease", "ControllerRevision", "ComponentStatus"];
+/// Kinds that say what happened, or again what another says: nothing depends on them, and there are many.
+const PASSING: &[&str] = &["Event", "Lease", "ControllerRevision", "ComponentStatus", "Endpoints"];
 
 /// Everything that a cluster holds.
 #[derive(Debug, Default)]

@@ -1,10 +1,13 @@
-//! What hangs in or on an object that is about to be deleted and was not made by this run.
+//! What hangs in or on an object that is about to be deleted, or names it, and was not made by this run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::EffectError;
+use super::{
+    EffectError,
+    naming::{Naming, still_names},
+};
 use crate::{
     cluster::{Cluster, ClusterError, Patience, Selector},
     object::{self, path::at},
@@ -12,6 +15,8 @@ use crate::{
 
 /// How many are named.
 const NAMED: usize = 3;
+/// How many that named an object are asked whether they still do.
+const ASKED: usize = 20;
 
 /// What was looked up so far: one look at a namespace serves all objects of one way back.
 #[derive(Debug, Default)]
@@ -19,6 +24,8 @@ pub(super) struct Hanging {
     inside: BTreeMap<String, Vec<Value>>,
     /// The UIDs of what is gone since, or will be.
     gone: BTreeSet<String>,
+    /// Who names what.
+    naming: Option<Naming>,
 }
 
 impl Hanging {
@@ -55,7 +62,8 @@ impl Hanging {
                 }
             }
             _ => {
-                let (Some(namespace), Some(uid)) = (head.namespace(), head.uid()) else { return Ok(None) };
+                let Some(uid) = head.uid() else { return Ok(None) };
+                let Some(namespace) = head.namespace() else { return self.named(cluster, object, made, patience) };
                 if !self.inside.contains_key(namespace) {
                     self.inside.insert(namespace.to_owned(), cluster.contents(namespace, patience)?);
                 }
@@ -69,8 +77,11 @@ impl Hanging {
                     .collect()
             }
         };
-        if found.is_empty() {
+        if found.is_empty() && matches!(head.kind(), "Namespace" | "CustomResourceDefinition") {
             return Ok(None);
+        }
+        if found.is_empty() {
+            return self.named(cluster, object, made, patience);
         }
         let more = found.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -80,6 +91,42 @@ impl Hanging {
             "CustomResourceDefinition" => format!("it still has instances: {named}{more}"),
             _ => format!("deleting it would take {named}{more} with it, which this run did not make"),
         }))
+    }
+
+    /// Kinds among which it could not be looked for who names an object.
+    pub fn unseen(&self) -> &[String] {
+        self.naming.as_ref().map(|naming| naming.unseen.as_slice()).unwrap_or_default()
+    }
+
+    /// Why the object may not be deleted, where something else names it.
+    fn named(
+        &mut self,
+        cluster: &Cluster,
+        object: &Value,
+        made: &BTreeSet<String>,
+        patience: &Patience,
+    ) -> Result<Option<String>, EffectError> {
+        if self.naming.is_none() {
+            self.naming = Some(Naming::look(cluster, patience)?);
+        }
+        let known = self.naming.iter().flat_map(|naming| naming.of_object(object, made, &self.gone));
+        let mut known: Vec<_> = known.collect();
+        known.dedup_by(|a, b| a.0 == b.0);
+        let unasked = known.len().saturating_sub(ASKED);
+        let mut found = vec![];
+        for (other, by) in known.into_iter().take(ASKED) {
+            // it was looked up once for the whole way back: what is so by now decides
+            if cluster.get(&other, patience)?.is_some_and(|now| still_names(&now, &by, object)) {
+                found.push(format!("{} ({by})", other.in_group(None)));
+            }
+        }
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let more = (found.len() + unasked).saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let named = found.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        Ok(Some(format!("it is still named by {named}{more}, which this run did not make")))
     }
 
     /// Those that are neither on their way, nor made by Kubernetes itself, nor by a controller for something that this

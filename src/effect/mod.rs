@@ -13,6 +13,7 @@ mod k8s;
 mod ledger;
 mod mode;
 mod module;
+mod naming;
 mod outlast;
 mod output;
 mod repo;

@@ -381,7 +381,14 @@ impl WayBack {
                 } else {
                     let unsure = planning && self.seen().unsure && object::head(live).kind() == "Namespace";
                     let words = if unsure { "is deleted, if nothing else is in it then" } else { "is deleted" };
-                    item.back.push(words.into());
+                    let mut words = words.to_owned();
+                    let seen = self.seen();
+                    if let [first, rest @ ..] = seen.hanging.unseen() {
+                        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                        words.push_str(&format!("; whether {first}{more} name it could not be seen"));
+                    }
+                    drop(seen);
+                    item.back.push(words);
                     uid(live).map_or(Todo::Nothing, Todo::Delete)
                 }
             }

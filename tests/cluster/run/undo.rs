@@ -157,6 +157,30 @@ fn what_others_hung_on_a_made_object_keeps_it_there() {
 }
 
 #[test]
+fn what_others_name_by_now_stays_until_they_do_not() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("named");
+    // its own pod template names it too, and goes with it
+    let own = "#{ apiVersion: \"v1\", kind: \"PodTemplate\", metadata: #{ name: \"own\", namespace: \"NS\" }, template: #{ spec: #{ containers: [#{ name: \"c\", image: \"i\" }], volumes: [#{ name: \"v\", configMap: #{ name: \"new\" } }] } } }";
+    let items = [config_map("Make", "new", "k: \"v\""), step("Use", own, "PodTemplate/NS/own")].concat();
+    let world = world(server, &ns, &items);
+    let run = done(&world);
+    server.apply(&format!(
+        "{{apiVersion: v1, kind: PodTemplate, metadata: {{name: other, namespace: {ns}}}, template: {{spec: {{containers: [{{name: c, image: i}}], volumes: [{{name: v, configMap: {{name: new}}}}]}}}}}}"
+    ));
+    let named = format!("it is still named by PodTemplate/{ns}/other (template.spec.volumes[0].configMap)");
+    let planned = world.run(&format!("undo {run} --dry-run"));
+    assert!(planned.out.contains("it is still named by"), "{planned:?}");
+    world.run(&format!("undo {run}")).exits(41).says(&named);
+    assert!(server.get(&format!("PodTemplate/{ns}/own")).is_none(), "what the run made to use it is gone");
+    assert!(server.get(&format!("ConfigMap/{ns}/new")).is_some());
+    server.client().delete(&format!("PodTemplate/{ns}/other"));
+    world.run(&format!("undo {run}")).exits(0);
+    assert!(server.get(&format!("ConfigMap/{ns}/new")).is_none());
+}
+
+#[test]
 fn a_finalizer_that_tears_something_down_keeps_its_object() {
     let Some(clusters) = apiserver::shared() else { return };
     let server = clusters.staging();
