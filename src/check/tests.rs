@@ -135,8 +135,7 @@ fn a_function_that_takes_over_in_is_refused() {
 #[test]
 fn each_of_the_eight_sections_has_to_stand() {
     assert_eq!(missing("let x = 1;"), ["no-plan"]);
-    let sections =
-        ["no-problem", "no-outcome", "no-outcome-verify", "no-contexts", "no-current", "no-target", "no-steps"];
+    let sections = ["no-problem", "no-outcome", "no-contexts", "no-current", "no-target", "no-steps"];
     assert_eq!(missing("plan(\"p\");"), sections);
     assert_eq!(missing("plan(\" \");")[0], "no-title");
     let bare = r#"plan("p").problem("x").outcome("y").verify("v", || true).contexts(["a"]).current("c").target("t");

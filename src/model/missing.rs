@@ -23,20 +23,23 @@ pub struct Missing {
     pub step: Option<StepId>,
     /// Whether an emergency owes it as well.
     pub always: bool,
+    /// Whether a plan owes it at all: else it may be left out, and is asked for only where a plan is begun.
+    pub owed: bool,
 }
 
 impl Plan {
     /// Everything that the eight sections leave out, in the order of the sections. What the playbook asks itself, in the
     /// same words, is an open question already and not asked twice.
     pub fn missing(&self) -> Vec<Missing> {
-        let mut all = self.all_missing();
+        let mut all = self.left_out();
+        all.retain(|missing| missing.owed);
         all.retain(|missing| missing.always && self.kind == Kind::Emergency || self.asks(missing).is_none());
         all
     }
 
     /// What an open question of the playbook stands for, where it asks for something that a section leaves out.
     pub fn stands_for(&self, question: &str) -> Option<Missing> {
-        self.all_missing().into_iter().find(|missing| question.starts_with(&missing.question))
+        self.left_out().into_iter().find(|missing| question.starts_with(&missing.question))
     }
 
     fn asks(&self, missing: &Missing) -> Option<&super::Question> {
@@ -44,7 +47,8 @@ impl Plan {
         open.into_iter().find(|question| question.text.starts_with(&missing.question))
     }
 
-    fn all_missing(&self) -> Vec<Missing> {
+    /// The same, with what may be left out, and what the playbook asks itself.
+    pub fn left_out(&self) -> Vec<Missing> {
         let mut all = Asked { place: self.place.clone(), missing: vec![] };
         self.sections_one_to_four(&mut all);
         self.phases_left_out(&mut all);
@@ -85,7 +89,8 @@ impl Plan {
         }
         if self.verifies.is_empty() {
             all.ask("no-outcome-verify", 1, "What shows that the outcome is there?", "nothing verifies the outcome")
-                .help("add `.verify(\"what shows it\", || …)` to the plan", ".verify(\"…\", || …)");
+                .help("add `.verify(\"what shows it\", || …)` to the plan", ".verify(\"…\", || …)")
+                .optional();
         }
         if self.contexts.is_empty() {
             all.ask(
@@ -223,6 +228,7 @@ impl Asked {
             place: self.place.clone(),
             step: None,
             always: false,
+            owed: true,
         });
         Asking(self.missing.last_mut().expect("one was pushed just now"))
     }
@@ -249,5 +255,9 @@ impl Asking<'_> {
 
     fn always(self) {
         self.0.always = true;
+    }
+
+    fn optional(self) {
+        self.0.owed = false;
     }
 }

@@ -32,8 +32,8 @@ pub use json::Json;
 pub use picture::{Edge, EdgeSort, Node, NodeSort, Picture};
 pub use plain::Plain;
 pub use plan::{
-    Document, OpenFrom, OpenQuestion, PlanChange, PlanChanged, Section, changes_markdown, markdown, open_questions,
-    plan_changes,
+    Declared, Document, OpenFrom, OpenQuestion, PlanChange, PlanChanged, Section, changes_markdown, markdown,
+    open_questions, plan_changes,
 };
 pub use progress::Progress;
 pub use table::{Row, row, runs};

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::super::{commands::run::Params, global::Global, say};
 use crate::{
-    model::{ExitCode, Finding, Plan, Severity},
-    report::{self, Document, Picture},
+    model::{Digest, ExitCode, Finding, Plan, Severity},
+    report::{self, Declared, Document, Picture},
     runbook::{Error, ErrorKind, Playbook, Runbook},
 };
 
@@ -47,20 +47,27 @@ impl Args {
         if let Some(old) = &self.diff {
             return self.differs(global, &runbook, &playbook, old, params);
         }
-        let context = self.context.as_deref();
-        let (plan, findings) = declared(&playbook, context, params);
-        let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-        if global.json() {
-            let picture = Picture::of(&plan, playbook.manifests(), None);
-            say::json(&Document::new(plan, findings, context, picture));
-        } else if self.html {
-            let picture = Picture::of(&plan, playbook.manifests(), None);
-            say::result(&report::html(&plan, &findings, context, &picture));
+        let seen = self.look(&playbook, params)?;
+        let refused = seen.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let declared = seen.declared(self.context.as_deref());
+        if !self.html && !global.json() {
+            say::result(&report::markdown(&seen.plan, &seen.findings, declared));
+            say::findings(&seen.findings, &playbook);
         } else {
-            say::result(&report::markdown(&plan, &findings, context));
-            say::findings(&findings, &playbook);
+            let picture = Picture::of(&seen.plan, playbook.manifests(), seen.held);
+            let document = Document::new(seen.plan, seen.digest, seen.findings, declared, picture);
+            if self.html {
+                say::result(&report::html(&document));
+            } else {
+                say::json(&document);
+            }
         }
         Ok(if refused { ExitCode::Refused } else { ExitCode::Done })
+    }
+
+    /// The plan, and what is known of it.
+    fn look(&self, playbook: &Playbook, params: BTreeMap<String, Value>) -> Result<Seen, Error> {
+        Ok(Seen::offline(declared(playbook, self.context.as_deref(), params)))
     }
 
     /// Exits with 3 where the plans differ.
@@ -96,6 +103,30 @@ impl Args {
             say::result(&report::changes_markdown(&after.title, &changes));
         }
         Ok(if changes.is_empty() { ExitCode::Done } else { ExitCode::Differences })
+    }
+}
+
+/// A plan, and what was seen of it.
+struct Seen {
+    plan: Plan,
+    digest: Digest,
+    findings: Vec<Finding>,
+    /// Whether the context was asked.
+    bound: bool,
+    /// What the context holds, where it was asked for.
+    held: Option<Vec<Value>>,
+}
+
+impl Seen {
+    fn offline((plan, findings): (Plan, Vec<Finding>)) -> Self {
+        Self { digest: plan.digest(), plan, findings, bound: false, held: None }
+    }
+
+    fn declared<'a>(&self, context: Option<&'a str>) -> Declared<'a> {
+        match context {
+            Some(context) if self.bound => Declared::On(context),
+            context => Declared::Offline(context),
+        }
     }
 }
 

@@ -7,11 +7,10 @@ mod body;
 use std::fmt::Write as _;
 
 use super::{
-    markdown, open_questions,
+    Document, OpenQuestion,
     picture::{EdgeSort, NodeSort, Picture, svg},
 };
 use crate::model::{
-    Finding, Plan,
     markdown::inline,
     text::{count, one_line},
 };
@@ -38,11 +37,12 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// The plan document of [`markdown`] as a page, with its open questions at the top and the picture before its sections.
-/// The same arguments give the same bytes.
-pub fn html(plan: &Plan, findings: &[Finding], context: Option<&str>, picture: &Picture) -> String {
+/// The plan document of [`super::markdown`] as a page, with its open questions at the top and the picture before its
+/// sections. The same document gives the same bytes.
+pub fn html(document: &Document) -> String {
+    let plan = &document.plan;
     let steps: Vec<&str> = plan.steps().map(|step| step.id.as_str()).collect();
-    let body::Body { head, contents, sections } = body::render(&markdown(plan, findings, context), &steps);
+    let body::Body { head, contents, sections } = body::render(&document.text, &steps);
     let title = if plan.title.trim().is_empty() { "Untitled plan".into() } else { one_line(&plan.title) };
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -52,16 +52,18 @@ pub fn html(plan: &Plan, findings: &[Finding], context: Option<&str>, picture: &
          <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n{head}</header>\n",
         escape(&title)
     );
-    out.push_str(&open(plan));
-    out.push_str(&drawn(picture));
+    out.push_str(&open(&document.open_questions));
+    out.push_str(&drawn(&document.graph));
     let _ = write!(out, "<nav aria-label=\"Sections\"><ol>\n{contents}</ol></nav>\n<main>\n{sections}</main>\n");
-    let _ =
-        write!(out, "<footer>Plan digest <code>{}</code></footer>\n</body>\n</html>\n", escape(plan.digest().as_str()));
+    let _ = write!(
+        out,
+        "<footer>Plan digest <code>{}</code></footer>\n</body>\n</html>\n",
+        escape(document.digest.as_str())
+    );
     out
 }
 
-fn open(plan: &Plan) -> String {
-    let open = open_questions(plan);
+fn open(open: &[OpenQuestion]) -> String {
     if open.is_empty() {
         return String::new();
     }

@@ -1,8 +1,12 @@
 use super::*;
-use crate::report::fixture;
+use crate::{
+    model::Plan,
+    report::{Declared, fixture},
+};
 
 fn page(plan: &Plan) -> String {
-    html(plan, &[], Some("staging"), &Picture::of(plan, vec![], None))
+    let picture = Picture::of(plan, vec![], None);
+    html(&Document::new(plan.clone(), plan.digest(), vec![], Declared::On("staging"), picture))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{OpenQuestion, markdown, open_questions};
+use super::{Declared, OpenQuestion, markdown, open_questions};
 use crate::{
     model::{Digest, Finding, Plan, Severity},
     report::Picture,
@@ -15,6 +15,8 @@ pub struct Document {
     pub title: String,
     /// The context that it was declared for, as named; none where it was declared for the first that it names.
     pub context: Option<String>,
+    /// Whether that context was asked: then discovered values, touches and what depends on them are what was seen there.
+    pub bound: bool,
     /// Whether nothing stands against running it: no finding is an error.
     pub ready: bool,
     /// The digest of the plan: what approvals and records refer to.
@@ -29,6 +31,9 @@ pub struct Document {
     pub graph: Picture,
     /// The plan's values.
     pub plan: Plan,
+    /// The whole of it as Markdown.
+    #[serde(skip)]
+    pub(in crate::report) text: String,
 }
 
 /// One of the eight sections.
@@ -45,16 +50,22 @@ pub struct Section {
 }
 
 impl Document {
-    /// The document of a plan.
-    pub fn new(plan: Plan, findings: Vec<Finding>, context: Option<&str>, graph: Picture) -> Self {
+    /// The document of a plan. `digest` is the one that a run of it would be bound with.
+    pub fn new(plan: Plan, digest: Digest, findings: Vec<Finding>, declared: Declared<'_>, graph: Picture) -> Self {
         let open_questions = open_questions(&plan);
-        let text = markdown(&plan, &findings, context);
+        let text = markdown(&plan, &findings, declared);
+        let (context, bound) = match declared {
+            Declared::On(context) => (Some(context), true),
+            Declared::Offline(context) => (context, false),
+        };
         Self {
             title: plan.title.clone(),
             context: context.map(Into::into),
+            bound,
             ready: !findings.iter().any(|finding| finding.severity == Severity::Error),
-            digest: plan.digest(),
+            digest,
             sections: sections(&text, &open_questions),
+            text,
             open_questions,
             findings,
             graph,

@@ -21,19 +21,28 @@ pub use open::{OpenFrom, OpenQuestion, open_questions};
 
 const VALUE: usize = 160;
 
+/// Where a plan was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declared<'a> {
+    /// Without asking anything, for this context, or for the first that it names.
+    Offline(Option<&'a str>),
+    /// On this context, which was asked.
+    On(&'a str),
+}
+
 /// The plan document: objective, context and constraints, current state, target state, phases and tasks, validation,
-/// rollback, open questions, and the checklist. `findings` are what check (and preflight) found; `context` is the one
-/// that the plan was bound to, none where it was declared offline. A section that the playbook leaves out is asked for
+/// rollback, open questions, and the checklist. `findings` are what check (and, on a context, preflight) found; of an
+/// object that is there already they say at its step how it differs. A section that the playbook leaves out is asked for
 /// in §8, never skipped.
-pub fn markdown(plan: &Plan, findings: &[Finding], context: Option<&str>) -> String {
-    let mut out = head(plan, findings, context);
+pub fn markdown(plan: &Plan, findings: &[Finding], declared: Declared<'_>) -> String {
+    let mut out = head(plan, findings, declared);
     objective(plan, &mut out);
     surroundings(plan, &mut out);
     for (heading, texts) in [("## 3. Current State", &plan.current), ("## 4. Target State", &plan.target)] {
         section(&mut out, heading);
         list_or_ask(texts, &mut out);
     }
-    phases::render(plan, &mut out);
+    phases::render(plan, findings, &mut out);
     validation(plan, &mut out);
     rollback(plan, &mut out);
     questions(plan, findings, &mut out);
@@ -54,7 +63,7 @@ fn list_or_ask(texts: &[String], out: &mut Vec<String>) {
     out.extend(texts.iter().map(|text| format!("- {}", inline(text))));
 }
 
-fn head(plan: &Plan, findings: &[Finding], context: Option<&str>) -> Vec<String> {
+fn head(plan: &Plan, findings: &[Finding], declared: Declared<'_>) -> Vec<String> {
     let title = if plan.title.trim().is_empty() { "Untitled plan".into() } else { inline(&plan.title) };
     let mut out = vec![format!("# {title}"), String::new()];
     // what is asked in §8 is counted there; what is an error in an emergency stops that, too
@@ -84,9 +93,14 @@ fn head(plan: &Plan, findings: &[Finding], context: Option<&str>) -> Vec<String>
         count(plan.phases.len(), "phase"),
         count(gates, "stop-gate")
     ));
-    out.push(match context {
-        Some(context) => format!("- Bound to context {}", code(context)),
-        None => "- Declared offline: values that a context would be asked for are samples".into(),
+    out.push(match declared {
+        Declared::On(context) => {
+            format!("- Bound to context {}: what is discovered and touched was seen there", code(context))
+        }
+        Declared::Offline(context) => {
+            let on = context.map(|context| format!(" for context {}", code(context))).unwrap_or_default();
+            format!("- Declared offline{on}: values that a context would be asked for are samples")
+        }
     });
     if plan.kind != Kind::Change {
         out.push(format!("- Kind: {}", format!("{:?}", plan.kind).to_lowercase()));
@@ -107,7 +121,7 @@ fn objective(plan: &Plan, out: &mut Vec<String>) {
         out.extend([format!("**{word}:** {text}"), String::new()]);
     }
     if plan.verifies.is_empty() {
-        out.push("**Shown by:** *not stated: asked in §8*".into());
+        out.push("**Shown by:** the verifies of its steps".into());
     } else {
         out.extend(["**Shown by:**".into(), String::new()]);
         out.extend(plan.verifies.iter().map(|verify| format!("- {}", asserted(verify))));

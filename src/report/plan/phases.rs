@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{asserted, section};
 use crate::model::{
-    Doing, Gate, Hold, Item, Phase, Plan, Span, Step, Touch, WayBack,
+    Doing, Finding, Gate, Hold, Item, Phase, Plan, Span, Step, Touch, WayBack,
     markdown::{code, inline},
     text::count,
 };
@@ -13,7 +13,7 @@ const MOST_TOUCHES: usize = 12;
 const TIMEOUT: Span = Span::seconds(600);
 
 /// The section.
-pub fn render(plan: &Plan, out: &mut Vec<String>) {
+pub fn render(plan: &Plan, findings: &[Finding], out: &mut Vec<String>) {
     section(out, "## 5. Phases & Tasks");
     if plan.phases.is_empty() {
         out.push("*No steps: asked in §8.*".into());
@@ -22,11 +22,11 @@ pub fn render(plan: &Plan, out: &mut Vec<String>) {
         if out.last().is_some_and(|line| !line.is_empty()) {
             out.push(String::new());
         }
-        one(n, phase, n + 1 == plan.phases.len(), out);
+        one(n, phase, n + 1 == plan.phases.len(), findings, out);
     }
 }
 
-fn one(n: usize, phase: &Phase, last: bool, out: &mut Vec<String>) {
+fn one(n: usize, phase: &Phase, last: bool, findings: &[Finding], out: &mut Vec<String>) {
     let title = if phase.title.trim().is_empty() { "Steps".into() } else { inline(&phase.title) };
     out.extend([format!("### 5.{} {title}", n + 1), String::new()]);
     let goal = phase.goal.as_deref().map_or("*not stated: asked in §8*".into(), inline);
@@ -36,7 +36,7 @@ fn one(n: usize, phase: &Phase, last: bool, out: &mut Vec<String>) {
         match item {
             Item::Step(it) => {
                 number += 1;
-                step(number, it, out);
+                step(number, it, findings, out);
             }
             Item::Gate(it) => gate(it, out),
         }
@@ -54,7 +54,7 @@ fn one(n: usize, phase: &Phase, last: bool, out: &mut Vec<String>) {
     }
 }
 
-fn step(number: usize, step: &Step, out: &mut Vec<String>) {
+fn step(number: usize, step: &Step, findings: &[Finding], out: &mut Vec<String>) {
     // a list item's content is as deep as its marker is wide
     let marker = format!("{number}. ");
     let pad = " ".repeat(marker.len());
@@ -89,6 +89,11 @@ fn step(number: usize, step: &Step, out: &mut Vec<String>) {
     }
     if let Some(why) = &step.partly_known {
         line(format!("partly known: {}", inline(why)));
+    }
+    // what a context holds of it already, and how that is not what is wanted
+    let there = findings.iter().filter(|finding| finding.rule == "exists" && finding.step.as_ref() == Some(&step.id));
+    for finding in there {
+        line(format!("already there: {}", inline(&finding.message)));
     }
     if step.verifies.is_empty() {
         line("verify: *none: asked in §8*".into());

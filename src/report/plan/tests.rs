@@ -6,7 +6,7 @@ use crate::{
 
 #[test]
 fn the_document_has_all_eight_sections_and_the_checklist() {
-    insta::assert_snapshot!("plan", markdown(&fixture::plan(), &[], Some("staging")));
+    insta::assert_snapshot!("plan", markdown(&fixture::plan(), &[], Declared::On("staging")));
 }
 
 #[test]
@@ -22,9 +22,12 @@ fn what_the_playbook_leaves_out_is_asked_for_never_skipped() {
     let finding = Finding::error("no-way-back", "step `x` has no way back")
         .at(fixture::place(9))
         .help("write `.undo(|| …)` or `.irreversible(\"…\")`");
-    insta::assert_snapshot!("plan_bare", markdown(&plan, &[finding], None));
+    insta::assert_snapshot!("plan_bare", markdown(&plan, &[finding], Declared::Offline(None)));
     for section in 1..=8 {
-        assert!(markdown(&Plan::default(), &[], None).contains(&format!("\n## {section}. ")), "{section}");
+        assert!(
+            markdown(&Plan::default(), &[], Declared::Offline(None)).contains(&format!("\n## {section}. ")),
+            "{section}"
+        );
     }
 }
 
@@ -44,7 +47,7 @@ fn nothing_said_in_a_playbook_breaks_the_document() {
         place: fixture::place(1),
     }];
     plan.params = vec![Param { name: nasty.into(), value: Some(nasty.into()), ..plan.params[0].clone() }];
-    let text = markdown(&plan, &[], None);
+    let text = markdown(&plan, &[], Declared::Offline(None));
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
     assert!(!text.contains("<b>") || text.contains("\\<b>"), "{text}");
     assert_eq!(text.lines().filter(|line| line.starts_with("# ")).count(), 1);
@@ -56,7 +59,7 @@ fn nothing_said_in_a_playbook_breaks_the_document() {
 
 #[test]
 fn the_same_plan_gives_the_same_bytes() {
-    let text = markdown(&fixture::plan(), &[], None);
+    let text = markdown(&fixture::plan(), &[], Declared::Offline(None));
     let again: Plan = serde_json::from_str(&serde_json::to_string(&fixture::plan()).unwrap()).unwrap();
-    assert_eq!(markdown(&again, &[], None), text);
+    assert_eq!(markdown(&again, &[], Declared::Offline(None)), text);
 }

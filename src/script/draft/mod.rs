@@ -38,7 +38,7 @@ fn gaps(answers: &Answers, plan: &Plan) -> Vec<(String, String)> {
             }
         }
     }
-    let missing = plan.missing().into_iter().map(|missing| {
+    let missing = plan.left_out().into_iter().map(|missing| {
         let words = said.get(&(missing.rule, missing.step.clone()));
         let words = words.map(|words| format!(" In words: {words}")).unwrap_or_default();
         (format!("{}{words}", missing.question), missing.line.to_string())
