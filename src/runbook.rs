@@ -3,6 +3,7 @@
 mod builder;
 mod connect;
 mod context;
+mod doctor;
 mod draft;
 mod error;
 mod handle;

@@ -118,6 +118,27 @@ impl Cluster {
         })
     }
 
+    /// Who this account is to the server, with its groups.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn account(&self, patience: &Patience) -> Result<String, ClusterError> {
+        let inner = self.inner.clone();
+        let what = "ask which account this is";
+        self.wait(patience, what, async move {
+            let what = What { text: what.into(), kind: "SelfSubjectReview".into(), namespace: None };
+            let mut call = Call::get("/apis/authentication.k8s.io/v1/selfsubjectreviews", what);
+            call.method = Method::POST;
+            let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+            call.body = Some(("application/json", body.to_string().into_bytes()));
+            let answer = inner.call(call).await?;
+            let user = &answer["status"]["userInfo"];
+            let groups: Vec<&str> = user["groups"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let groups = if groups.is_empty() { String::new() } else { format!(" ({})", groups.join(", ")) };
+            Ok(format!("{}{groups}", text(user, "username").unwrap_or("nobody")))
+        })
+    }
+
     /// Asks a service or pod through the API server: `GET` of a path with its query. Any answer of it counts, whatever its
     /// code; only one of the API server itself is an error.
     ///

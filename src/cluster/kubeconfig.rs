@@ -192,6 +192,18 @@ struct Chosen {
 }
 
 fn read_one(file: &Path) -> Result<Kubeconfig, ClusterError> {
+    let mut kubeconfig = read_file(file)?;
+    for entry in &mut kubeconfig.auth_infos {
+        let command = entry.auth_info.as_mut().and_then(|user| user.exec.as_mut()?.command.as_mut());
+        // as kubectl does: one that is a path begins where the kubeconfig lies
+        if let Some(command) = command.filter(|command| command.contains('/') && Path::new(command).is_relative()) {
+            *command = file.parent().unwrap_or(Path::new("")).join(&*command).display().to_string();
+        }
+    }
+    Ok(kubeconfig)
+}
+
+fn read_file(file: &Path) -> Result<Kubeconfig, ClusterError> {
     Kubeconfig::read_from(file).map_err(|error| {
         let mut message = format!("kubeconfig {}: {error}", file.display());
         // an excerpt of the file could show a token

@@ -35,7 +35,7 @@ pub use error::{Cause, ClusterError};
 pub use exec::Executed;
 pub use kubeconfig::KubeconfigSource;
 pub use patch::{Evicted, PatchKind};
-pub use places::{ClusterEvidence, ClusterLock, Reach, Seat, Timing};
+pub use places::{ClusterEvidence, ClusterLock, NAMESPACE, Reach, Seat, Timing};
 pub use read::{Listed, Selector};
 pub use survey::{Followed, Survey};
 pub use watch::{Watches, Woken};

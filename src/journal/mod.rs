@@ -11,6 +11,7 @@
 
 mod disk;
 mod envelope;
+mod footing;
 mod inbox;
 mod locks;
 mod reader;
@@ -21,6 +22,7 @@ mod tests;
 mod writer;
 
 pub use disk::{Disk, OsDisk};
+pub use footing::{Footing, footing};
 pub use locks::{FileLock, folder};
 pub use store::FileStore;
 

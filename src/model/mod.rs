@@ -3,6 +3,7 @@
 //! One concept, one type: `Finding` serves check, preflight and lints; `Touch` serves risk, staging and ways back.
 //! All types are serde values: they stand in the journal as they are.
 
+mod diagnosis;
 mod digest;
 mod exit;
 mod fault;
@@ -22,6 +23,7 @@ pub mod text;
 mod touch;
 mod undo;
 
+pub use diagnosis::{Checkup, ContextDiagnosis, Diagnosis, Health, Pinned};
 pub use digest::Digest;
 pub use exit::ExitCode;
 pub use fault::{Fault, FaultError, FaultHow};

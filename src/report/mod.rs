@@ -4,6 +4,7 @@
 //! `plan` renders the eight-section document, `html` makes a page of it, `picture` draws what it touches; `follow` is what views keep; `words` says a line in words; `gate`,
 //! `ending` are the blocks that views share.
 
+mod diagnosis;
 mod ending;
 mod follow;
 mod gate;
@@ -24,6 +25,7 @@ mod terminal;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub use diagnosis::diagnosis;
 pub use ending::Verbs;
 pub use gate::card as gate_card;
 pub use html::html;

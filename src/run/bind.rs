@@ -55,6 +55,8 @@ pub struct Connected {
     pub door: Arc<Door>,
     /// The UID that the context is pinned to.
     pub pinned: Option<String>,
+    /// The other real contexts of the same `runbook.toml`, each with the UID that it is pinned to.
+    pub others: Vec<(String, Option<String>)>,
     /// Where its place is taken, where that is not the state folder.
     pub lock: Option<Arc<dyn Lock>>,
     /// Where other machines see what was verified there.

@@ -3,7 +3,7 @@ use super::{
     start::{Ended, interrupted},
 };
 use crate::{
-    event::Cancel,
+    event::{Cancel, Store},
     model::{ExitCode, Identity},
 };
 
@@ -49,6 +49,47 @@ pub(super) fn elsewhere(
         return Err(one_cluster(name, &connected.target.name, &other.uid));
     }
     Ok((connected, identity))
+}
+
+/// Refuses a context that is the cluster of another one: of one that is pinned to it, or, where this one is not pinned, of
+/// one whose last run with the same `runbook.toml` was there.
+pub(super) fn refuse_shared(
+    connected: &Connected,
+    identity: Option<&Identity>,
+    store: &dyn Store,
+    config: Option<&str>,
+) -> Result<(), Box<Ended>> {
+    let Some(identity) = identity else { return Ok(()) };
+    let here = &connected.target.name;
+    let pinned = |(_, pin): &&(String, Option<String>)| pin.as_ref() == Some(&identity.uid);
+    if let Some((other, _)) = connected.others.iter().find(pinned) {
+        return Err(one_cluster(here, other, &identity.uid));
+    }
+    // of a context that is pinned to what it is, no run of another one says anything new
+    let unpinned: Vec<&String> =
+        connected.others.iter().filter(|(_, pin)| pin.is_none()).map(|(name, _)| name).collect();
+    if connected.pinned.is_some() || unpinned.is_empty() {
+        return Ok(());
+    }
+    // what the store cannot say now, it says when the run begins
+    let runs = store.runs().unwrap_or_default().into_iter().filter_map(|(_, state)| state.ok());
+    let mut seen = vec![];
+    for state in runs.filter(|state| state.config.as_deref() == config) {
+        let (Some(target), Some(then)) = (&state.target, &state.identity) else { continue };
+        if target.sandbox || !unpinned.contains(&&target.name) || seen.contains(&target.name) {
+            continue;
+        }
+        if then.uid == identity.uid {
+            let ended = *one_cluster(here, &target.name, &then.uid);
+            let help = format!(
+                "if {here} is meant and {} is another one by now: runbook doctor --pin --context {here}",
+                target.name
+            );
+            return Err(Box::new(ended.help(help)));
+        }
+        seen.push(target.name.clone());
+    }
+    Ok(())
 }
 
 /// Two contexts are two clusters, or staging first says nothing.

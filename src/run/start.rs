@@ -8,7 +8,7 @@ use super::{
     bind::{self, Connect, Connected},
     executor::Run,
     gate::Broker,
-    identity::who,
+    identity::{refuse_shared, who},
     place,
     promotion::{self, Candidate, Requirement},
     resume::Resumption,
@@ -162,6 +162,7 @@ fn begin(mut crew: Crew, order: Order) -> Result<(Run, Staged), Box<Ended>> {
     refuse_unnamed(&offline.plan, &connected.target)?;
     refuse_unknown_step(&offline.plan, order.settings.until.as_deref())?;
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
+    refuse_shared(&connected, identity.as_ref(), crew.store.as_ref(), order.config.as_deref())?;
     let staged = staged(&crew, &order, &offline.plan, &connected, identity.as_ref())?;
     let run = RunId::new(format!("{}-{}", slug(stem(&order.bundle)), bind::random_hex()));
     let holder = order.holder(run.clone(), &connected.target.name, started);

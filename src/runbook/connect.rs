@@ -349,7 +349,11 @@ impl Connect for Way {
             scrubber: self.inner.scrubber.clone(),
         });
         let (lock, evidence) = self.in_cluster(context, &door)?.unzip();
-        Ok(Connected { target, door, pinned: context.uid.clone(), lock, evidence })
+        let real = self.config.iter().flat_map(|config| config.contexts.values()).filter(|other| !other.sandbox);
+        let others =
+            real.filter(|other| other.name != context.name).map(|other| (other.name.clone(), other.uid.clone()));
+        let others = if context.sandbox { vec![] } else { others.collect() };
+        Ok(Connected { target, door, pinned: context.uid.clone(), others, lock, evidence })
     }
 
     fn verified(&self, context: &str) -> Result<Option<Arc<dyn Evidence>>, Ended> {

@@ -4,6 +4,7 @@ mod abandon;
 mod approve;
 mod check;
 mod completions;
+mod doctor;
 mod done;
 mod impact;
 mod man;
@@ -39,6 +40,7 @@ pub const VERBS: &[&str] = &[
     "runs",
     "show",
     "impact",
+    "doctor",
     "sandbox",
     "completions",
     "man",
@@ -77,6 +79,7 @@ enum Verb {
     Runs(runs::Args),
     Show(show::Args),
     Impact(impact::Args),
+    Doctor(doctor::Args),
     Sandbox(sandbox::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -101,6 +104,7 @@ impl Cli {
             Verb::Runs(runs::Args {}) => runs::run(global),
             Verb::Show(args) => args.run(global),
             Verb::Impact(args) => args.run(global),
+            Verb::Doctor(args) => args.run(global),
             Verb::Sandbox(args) => args.run(global),
             Verb::Completions(args) => Ok(args.run()),
             Verb::Man(man::Args {}) => man::run(),

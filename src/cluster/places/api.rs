@@ -11,8 +11,8 @@ use crate::{
     object::path::text,
 };
 
-/// Where they are.
-pub(super) const NAMESPACE: &str = "runbook-system";
+/// The namespace of everything that runs keep in a cluster.
+pub const NAMESPACE: &str = "runbook-system";
 /// The label that names a run.
 pub(super) const RUN: &str = "runbook/run";
 /// The label that all of them have.

@@ -11,6 +11,7 @@ mod head;
 mod held;
 mod lease;
 
+pub use api::NAMESPACE;
 pub use evidence::ClusterEvidence;
 
 use std::{

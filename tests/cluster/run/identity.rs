@@ -76,7 +76,16 @@ fn a_run_on_the_same_cluster_by_another_name_is_no_evidence() {
     let check = format!("step(\"Look\").verify(\"it is there\", || {found});");
     world.file("p.rhai", &play("\"staging\", \"main\"", &found, &check));
     world.run("run p.rhai --context staging").exits(0);
+    let one = world.run("run p.rhai --context main");
+    one.exits(31).says("contexts main and staging are one cluster").says("runbook doctor --pin --context main");
+    // one that is pinned is what it is; the other's run is no evidence for it
+    world.file(
+        "runbook.toml",
+        &toml.replace("[contexts.main]", &format!("[contexts.main]\nuid = \"{}\"", staging.uid())),
+    );
     world.run("run p.rhai --context main").exits(13).says("was on this very cluster");
+    world.run("run p.rhai --context staging").exits(31).says("contexts staging and main are one cluster");
+    world.file("runbook.toml", toml);
     // by its own name, it is another cluster, and the same evidence counts
     world.kubeconfig(&[("staging", staging), ("main", clusters.main())], None);
     clusters.main().apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {ns}}}}}"));

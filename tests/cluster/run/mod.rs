@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
 
 mod deploy_app;
+mod doctor;
 mod https;
 mod identity;
 mod inside;
@@ -14,6 +15,7 @@ mod natives;
 mod outage;
 mod permission;
 mod undo;
+mod users;
 mod web;
 mod world;
 
