@@ -24,6 +24,18 @@ impl Cluster {
         })
     }
 
+    /// The server's version, e.g. `v1.35.0`: one GET.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn version(&self, patience: &Patience) -> Result<String, ClusterError> {
+        let inner = self.inner.clone();
+        self.wait(patience, "get the server's version", async move {
+            let version = inner.call(Call::get("/version", what("get the server's version"))).await?;
+            Ok(text(&version, "gitVersion").unwrap_or("unknown").to_owned())
+        })
+    }
+
     /// The UID of `kube-system`: one GET, cheap enough for once per effect.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ use tower::{BoxError, Service};
 use crate::{model::Digest, sandbox::Sandbox};
 use discovery::Discovery;
 
+/// What stands for the URL of an embedded cluster.
+const EMBEDDED: &str = "sandbox";
+
 /// One cluster. Cheap to clone; clones share the connection pool, the discovery cache and the warnings.
 #[derive(Clone)]
 pub struct Cluster {
@@ -102,7 +105,7 @@ impl Cluster {
 
     /// The embedded cluster.
     pub fn sandbox(handle: &Handle, sandbox: &Sandbox) -> Self {
-        Self::service(handle, sandbox.service(), "sandbox")
+        Self::service(handle, sandbox.service(), EMBEDDED)
     }
 
     fn of(handle: &Handle, client: kube::Client, server: String, ca: Option<Digest>) -> Self {

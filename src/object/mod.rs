@@ -1,6 +1,7 @@
 //! A Kubernetes object as JSON, without I/O: YAML as kubectl reads it, references, edges, readiness rules, diff.
 //! Everything here is a pure function over `serde_json::Value`.
 
+pub mod api;
 mod diff;
 pub mod edges;
 mod image;

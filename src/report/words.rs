@@ -76,8 +76,8 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             vec![discovered(name, context.as_deref(), value, failed.as_deref())]
         }
         Event::Bound { identity, plan, digest, staged } => bound(identity.as_ref(), plan, digest, staged),
-        Event::Probed { text, verdict, observations, reality, .. } => {
-            vec![probed(text, *verdict, &brief_of(*verdict, observations), reality.as_deref())]
+        Event::Probed { text, verdict, observations, .. } => {
+            vec![probed(text, *verdict, &brief_of(*verdict, observations))]
         }
         Event::Preflight { findings } => preflight(findings),
         Event::Resumed { skip, redo, ask, .. } => {
@@ -321,14 +321,16 @@ fn brief_of(verdict: Option<Verdict>, observations: &[crate::model::Observation]
     verdict.map(|verdict| brief(verdict, observations, None)).unwrap_or_default()
 }
 
-fn probed(text: &str, verdict: Option<Verdict>, brief: &str, reality: Option<&str>) -> Entry {
+fn probed(text: &str, verdict: Option<Verdict>, brief: &str) -> Entry {
     let Some(verdict) = verdict else {
         return entry(Mark::Detail, "assume", format!("{text}: no probe, taken as it is"));
     };
-    let mark = if verdict.holds() { Mark::Detail } else { Mark::Odd };
-    let why = reality.filter(|_| !verdict.holds()).or(Some(brief).filter(|brief| !brief.is_empty()));
-    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    entry(mark, "assume", format!("{text}: {}{why}", verdict.words()))
+    if !verdict.holds() {
+        // what is so instead is told by preflight, together with all else
+        return entry(Mark::Odd, "assume", format!("{text}: {}", verdict.words()));
+    }
+    let why = if brief.is_empty() { String::new() } else { format!(" ({brief})") };
+    entry(Mark::Detail, "assume", format!("{text}: {}{why}", verdict.words()))
 }
 
 fn preflight(findings: &[Finding]) -> Vec<Entry> {
@@ -343,7 +345,9 @@ fn preflight(findings: &[Finding]) -> Vec<Entry> {
             Severity::Note => (Mark::News, "note"),
         };
         let place = finding.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        out.push(entry(mark, "preflight", format!("{word}: {}{place}", finding.message)));
+        let mut lines = finding.message.lines().map(one_line);
+        out.push(entry(mark, "preflight", format!("{word}: {}{place}", lines.next().unwrap_or_default())));
+        out.extend(block("preflight", lines.map(|line| format!("  {line}")).collect()));
         out.extend(block("preflight", finding.help.iter().map(|help| format!("  help: {}", one_line(help))).collect()));
     }
     out

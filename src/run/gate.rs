@@ -127,7 +127,14 @@ impl Run {
         for (n, assumption) in self.plan.assumptions.iter().enumerate() {
             let verdict = state.assumed.get(&n).and_then(|assumed| assumed.verdict);
             let words = verdict.map_or("has no probe", Verdict::words);
-            let text = format!("assumption ({}): {} - {words}", assumption.confidence, assumption.text);
+            let source = assumption.source.as_ref().map(|source| format!("; source: {source}")).unwrap_or_default();
+            let impact = assumption.impact.as_ref().map(|impact| format!("; if it is not so: {impact}"));
+            let text = format!(
+                "assumption ({}): {} - {words}{source}{}",
+                assumption.confidence,
+                assumption.text,
+                impact.unwrap_or_default()
+            );
             let acknowledge = verdict.is_none() && assumption.confidence == Confidence::Low;
             facts.push(if acknowledge { Fact::Acknowledge { text } } else { Fact::Known { text } });
         }

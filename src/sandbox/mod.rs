@@ -54,6 +54,7 @@ use tokio::runtime::Handle;
 pub use control::{Control, Front, Transport};
 pub use controllers::Timing;
 pub use load::{LeftOut, Loaded};
+pub use pods::EXECUTED;
 pub use serve::Served;
 pub use service::SandboxService;
 

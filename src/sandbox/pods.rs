@@ -1,4 +1,5 @@
-//! What Pods have besides being objects: logs, which are empty here, and eviction, which asks disruption budgets.
+//! What Pods have besides being objects: logs, which are empty here, commands, whose answers an annotation of the Pod says,
+//! and eviction, which asks disruption budgets.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -9,6 +10,12 @@ use super::status::ApiError;
 use super::store::{Key, Store};
 use super::{meta, remove, request};
 
+/// The media type in which a command's end is answered at once: no connection is taken over here.
+pub const EXECUTED: &str = "application/vnd.runbook.executed+json";
+
+/// A Pod's annotation with the answers of commands, as JSON: `{"ls /data": "what it prints", "id": {"status": 1}}`.
+const ANSWERS: &str = "sandbox.runbook.dev/exec";
+
 /// An answer about a Pod: text of a log, or JSON with its code.
 pub(crate) enum Answer {
     Text(String),
@@ -18,7 +25,8 @@ pub(crate) enum Answer {
 /// Answers a request below a Pod; `None` where it is about something else.
 pub(crate) fn answer(store: &Store, call: &Call) -> Option<Result<Answer, ApiError>> {
     let parts: Vec<&str> = call.path.split('/').filter(|part| !part.is_empty()).collect();
-    let ["api", "v1", "namespaces", namespace, "pods", name, what @ ("log" | "eviction")] = parts.as_slice() else {
+    let ["api", "v1", "namespaces", namespace, "pods", name, what @ ("log" | "exec" | "eviction")] = parts.as_slice()
+    else {
         return None;
     };
     let key = Key::new("pods", namespace, &request::decode(name, false));
@@ -28,6 +36,7 @@ pub(crate) fn answer(store: &Store, call: &Call) -> Option<Result<Answer, ApiErr
     };
     Some(match (*what, &call.method) {
         ("log", &Method::GET) => log(&pod, call.query.text("container")).map(Answer::Text),
+        ("exec", _) if call.accept == EXECUTED => exec(&pod, call),
         ("eviction", &Method::POST) => evict(store, &key, &pod, call),
         _ => Err(ApiError::method_not_allowed()),
     })
@@ -39,9 +48,32 @@ fn names(pod: &Value) -> Vec<&str> {
     containers.chain(init).filter_map(|container| container["name"].as_str()).collect()
 }
 
-fn log(pod: &Value, container: &str) -> Result<String, ApiError> {
+/// What a command in a container says: nothing runs here, so the Pod's annotation knows.
+fn exec(pod: &Value, call: &Call) -> Result<Answer, ApiError> {
+    container(pod, call.query.text("container"))?;
+    let line = call.query.all("command").collect::<Vec<_>>().join(" ");
+    let said = pod["metadata"]["annotations"][ANSWERS].as_str().unwrap_or("{}");
+    let answers: Value = serde_json::from_str(said).map_err(|error| {
+        ApiError::bad_request(format!("the annotation {ANSWERS} of pod {} is not JSON: {error}", meta::name(pod)))
+    })?;
+    let answer = match &answers[&line] {
+        Value::String(stdout) => json!({"status": 0, "stdout": stdout, "stderr": ""}),
+        answer @ Value::Object(_) => answer.clone(),
+        _ => {
+            let example = json!({ line: "what it prints" });
+            return Err(ApiError::bad_request(format!(
+                "nothing runs in the pods of a sandbox; say in an annotation of pod {} what this command answers: {ANSWERS}: '{example}'",
+                meta::name(pod)
+            )));
+        }
+    };
+    Ok(Answer::Json(200, answer))
+}
+
+/// The container that is meant.
+fn container<'a>(pod: &'a Value, asked: &'a str) -> Result<&'a str, ApiError> {
     let (name, names) = (meta::name(pod), names(pod));
-    let container = match (container, names.as_slice()) {
+    Ok(match (asked, names.as_slice()) {
         ("", [only]) => *only,
         ("", several) => {
             let choice = several.join(" ");
@@ -51,7 +83,11 @@ fn log(pod: &Value, container: &str) -> Result<String, ApiError> {
         }
         (asked, known) if known.contains(&asked) => asked,
         (asked, _) => return Err(ApiError::bad_request(format!("container {asked} is not valid for pod {name}"))),
-    };
+    })
+}
+
+fn log(pod: &Value, asked: &str) -> Result<String, ApiError> {
+    let (name, container) = (meta::name(pod), container(pod, asked)?);
     let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
     let waiting = statuses
         .filter(|status| status["name"] == container)

@@ -9,6 +9,7 @@ const MODULES: &[(&str, &str)] = &[
     ("helm", include_str!("../../stdlib/helm.rhai")),
     ("rollout", include_str!("../../stdlib/rollout.rhai")),
     ("talos", include_str!("../../stdlib/talos.rhai")),
+    ("volsync", include_str!("../../stdlib/volsync.rhai")),
 ];
 
 /// The text of `std/<name>`.
@@ -63,9 +64,14 @@ mod tests {
 
     #[test]
     fn the_playbooks_that_come_with_runbook_declare_without_findings() {
-        for name in
-            ["deploy-app.rhai", "hello.rhai", "rollout-image.rhai", "suspend-and-patch.rhai", "upgrade-talos-node.rhai"]
-        {
+        for name in [
+            "deploy-app.rhai",
+            "hello.rhai",
+            "migrate-volsync-kopia.rhai",
+            "rollout-image.rhai",
+            "suspend-and-patch.rhai",
+            "upgrade-talos-node.rhai",
+        ] {
             let sources = playbook(name);
             for context in [None, Some("staging"), Some("main")] {
                 let context = context.map(|name| Target { name: name.into(), tier: name.into(), sandbox: true });

@@ -6,12 +6,15 @@
 mod badserver;
 #[path = "../support/browser.rs"]
 mod browser;
+#[path = "../support/migration.rs"]
+mod migration;
 #[path = "../support/not_run.rs"]
 mod not_run;
 #[path = "../support/program/mod.rs"]
 mod program;
 
 mod all_contexts;
+mod assumptions;
 mod bad_arguments;
 mod bad_journals;
 mod bad_playbooks;
@@ -21,8 +24,10 @@ mod bundled_files;
 mod canaries;
 mod failures;
 mod gates;
+mod idea;
 mod impact;
 mod isolation;
+mod kopia;
 mod locks;
 mod natives;
 mod new;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A world with everything of the repository's folder `playbooks`.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::new();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks");
     let mut folders = vec![from.clone()];

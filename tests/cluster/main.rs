@@ -3,6 +3,8 @@
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
 mod client;
+#[path = "../support/migration.rs"]
+mod migration;
 #[path = "../support/not_run.rs"]
 mod not_run;
 mod places;

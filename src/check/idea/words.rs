@@ -282,16 +282,8 @@ impl Words {
         let mut rest = self.0.as_slice();
         while let Some(first) = rest.first() {
             let longest = names.iter().filter(|name| starts(rest, name)).map(Vec::len).max();
-            match longest {
-                Some(length) => {
-                    kept.push(String::from("it"));
-                    rest = &rest[length..];
-                }
-                None => {
-                    kept.push(first.clone());
-                    rest = &rest[1..];
-                }
-            }
+            kept.push(if longest.is_some() { String::from("it") } else { first.clone() });
+            rest = &rest[longest.unwrap_or(1)..];
         }
         Self(kept)
     }

@@ -1,6 +1,6 @@
 //! Questions that no watch answers: logs, permissions, what is served, what a service says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
@@ -139,7 +139,9 @@ impl Call {
         let cluster = self.door(native)?.cluster()?;
         let found = match cluster.resolve_kind(kind, &self.patience()) {
             Ok(found) => found,
-            Err(ClusterError::NotServed { nearest, .. }) => return Ok(json!({ "served": false, "nearest": nearest })),
+            Err(ClusterError::NotServed { nearest, .. }) => {
+                return Ok(json!({ "served": false, "versions": [], "nearest": nearest }));
+            }
             Err(error) => return Err(self.ran_into(error.into())),
         };
         let all = cluster.resources(&self.patience()).map_err(|error| self.ran_into(error.into()))?;
@@ -155,6 +157,41 @@ impl Call {
             "namespaced": found.namespaced,
             "verbs": found.verbs,
         }))
+    }
+
+    /// Whether a kind is served in one of these versions; else with those that are, and how one that is not is switched on.
+    pub fn k8s_api_in(&self, kind: &str, versions: &[String]) -> Result<Allowed, EffectError> {
+        let found = self.k8s_api(kind)?;
+        let served: Vec<&str> = found["versions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if let Some(one) = versions.iter().find(|version| served.contains(&version.as_str())) {
+            return Ok(Allowed { allowed: true, reason: format!("{kind} is served as {one}") });
+        }
+        let mut reason = match (served.as_slice(), versions) {
+            ([], [one]) => format!("{kind} is not served as {one}, nor in any other version"),
+            ([], _) => format!("{kind} is not served"),
+            (served, _) => format!("{kind} is served as {}, not as {}", served.join(" and "), versions.join(" or ")),
+        };
+        let name = kind.split('.').next().unwrap_or(kind);
+        let known = early(name);
+        if let Some(first) = known.first() {
+            let version = self.door("k8s::api")?.cluster()?.version(&self.patience());
+            let version = version.map_err(|error| self.ran_into(error.into()))?;
+            let minor = object::api::minor(&version);
+            let _ = write!(reason, "; Kubernetes has it as {}, and this is {version}", first.versions());
+            let wanted = |early: &&object::api::Early| versions.iter().any(|version| version == early.version);
+            let has = |early: &&object::api::Early| minor.is_none_or(|minor| minor >= early.since);
+            // what is asked for, else what there is to ask for
+            let one = known.iter().rev().filter(wanted).find(has).or_else(|| known.iter().rev().find(has));
+            if let Some(one) = one {
+                let _ = write!(reason, "; {} is switched on by kube-apiserver {}", one.version, one.switched_on());
+            }
+        } else if let Some(nearest) = found["nearest"].as_array().filter(|nearest| !nearest.is_empty()) {
+            let nearest: Vec<String> =
+                nearest.iter().filter_map(Value::as_str).map(|kind| format!("`{kind}`")).collect();
+            let are = if nearest.len() == 1 { "is" } else { "are" };
+            let _ = write!(reason, "; there {are} {}", nearest.join(" and "));
+        }
+        Ok(Allowed { allowed: false, reason })
     }
 
     /// Asks a Service or Pod through the API server's proxy; `port` is a number or a name.
@@ -182,6 +219,26 @@ impl Call {
         let answer = answer.map_err(|error| self.ran_into(error.into()))?;
         Ok(HttpReply { status: answer.status, headers: answer.headers, body: answer.body })
     }
+}
+
+/// Groups of built-in kinds that begin as alpha or beta.
+const EARLY: [&str; 9] = [
+    "admissionregistration.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
+/// The alpha and beta versions of the built-in kinds of this name, the earliest first.
+fn early(kind: &str) -> Vec<object::api::Early> {
+    let versions = ["v1alpha1", "v1alpha2", "v1alpha3", "v1beta1", "v1beta2"];
+    let all = EARLY.iter().flat_map(|group| versions.map(|version| format!("{group}/{version}")));
+    all.filter_map(|api_version| object::api::early(&api_version, kind)).collect()
 }
 
 fn dotted(object: &ObjectRef) -> String {

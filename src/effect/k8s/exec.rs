@@ -7,7 +7,7 @@ use crate::{
         ledger::{Answer, Intent},
     },
     event::{Applied, Outcome},
-    model::{Place, Touch, Verb},
+    model::{ObjectRef, Place, Read, Touch, Verb},
     process,
 };
 
@@ -18,10 +18,13 @@ pub struct ExecInput {
     pub container: Option<String>,
     /// What it reads on stdin: the place for secrets, which no argument may hold.
     pub stdin: Option<String>,
+    /// Its author says that it changes nothing: it may run wherever something is read.
+    pub reads: bool,
 }
 
 impl Call {
-    /// Runs a command in a container; gives `#{ status, stdout, stderr }`. A status other than 0 fails the step.
+    /// Runs a command in a container; gives `#{ status, stdout, stderr }`. A status other than 0 fails the step; of a command
+    /// that only reads it is an answer.
     pub fn k8s_exec(
         &self,
         reference: &str,
@@ -30,7 +33,12 @@ impl Call {
         place: Option<Place>,
     ) -> Result<Value, EffectError> {
         let native = "k8s::exec";
-        self.allow(native, Mode::Change)?;
+        if !input.reads {
+            self.allow(native, Mode::Change).map_err(|error| {
+                error.help(format!("where the command changes nothing, say so: {native}(…, […], #{{ reads: true }})"))
+            })?;
+        }
+        self.allow(native, Mode::Read)?;
         let pod = parse(reference)?;
         if !["pod", "pods", "po"].contains(&pod.kind.to_lowercase().as_str()) || pod.namespace.is_none() {
             let message = format!("`{native}` runs a command in one pod: \"Pod/namespace/name\", not \"{reference}\"");
@@ -39,6 +47,9 @@ impl Call {
         }
         Self::refuse_stand_in(native, "an argument or input", &json!([argv, input.stdin]))?;
         let line = argv.join(" ");
+        if input.reads {
+            return self.read_by(native, reference, &pod, argv, input);
+        }
         if let Some(trial) = &self.trial {
             let mut touch = Touch::new(Verb::Exec, reference);
             touch.tool = Some(line);
@@ -98,5 +109,30 @@ impl Call {
                 }
             },
         )
+    }
+
+    /// A command that only reads: nothing is journaled before it, and it may be sent again.
+    fn read_by(
+        &self,
+        native: &str,
+        reference: &str,
+        pod: &ObjectRef,
+        argv: &[String],
+        input: &ExecInput,
+    ) -> Result<Value, EffectError> {
+        if self.trial.is_some() {
+            return Err(EffectError::new(Sort::Unseen, format!("what {reference} answers is not known in a trial")));
+        }
+        let door = self.door(native)?;
+        let scrub = |text: &str| door.parts.scrubber.scrub(&process::plain(text)).into_owned();
+        self.read(Read::Polled(format!("{reference}: {}", scrub(&argv.join(" ")))));
+        let cluster = door.cluster()?;
+        let found = cluster.get(pod, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
+        if found.is_none() {
+            return Err(self.ran_into(EffectError::new(Sort::Hard, self.k8s_missing(reference))));
+        }
+        let done = cluster.exec(pod, input.container.as_deref(), argv, input.stdin.as_deref(), &self.patience());
+        let done = done.map_err(|error| self.ran_into(error.into()))?;
+        Ok(json!({ "status": done.status, "stdout": scrub(&done.stdout), "stderr": scrub(&done.stderr) }))
     }
 }

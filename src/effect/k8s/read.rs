@@ -7,7 +7,7 @@ use super::{parse, selected};
 use crate::{
     cluster::Selector,
     effect::{Call, EffectError, Mode, Sort},
-    model::Read,
+    model::{ObjectRef, Read},
     object::{
         edges::{Direction, Impact},
         readiness,
@@ -102,14 +102,19 @@ impl Call {
         Ok(readiness::status_of(object.as_deref(), jiff::Timestamp::now()))
     }
 
-    /// In words, that an object does not exist; where this is asked for, with the name that may have been meant.
+    /// In words, that an object does not exist; where this is asked for, with the names that there are.
     pub fn k8s_missing(&self, reference: &str) -> String {
         let nearest = || {
             let cluster = self.door("k8s::get").ok()?.cluster().ok()?;
-            self.nearest(cluster, &parse(reference).ok()?)
+            let parsed = parse(reference).ok()?;
+            let names = cluster.nearest(&parsed, &self.patience()).ok()?;
+            let there = names.iter().map(|name| format!("`{}`", ObjectRef { name: name.clone(), ..parsed.clone() }));
+            let there: Vec<String> = there.collect();
+            let are = if there.len() == 1 { "is" } else { "are" };
+            (!there.is_empty()).then(|| format!("there {are} {}", there.join(" and ")))
         };
         match self.hints.then(nearest).flatten() {
-            Some(nearest) => format!("{reference} does not exist: {nearest}"),
+            Some(there) => format!("{reference} does not exist; {there}"),
             None => format!("{reference} does not exist"),
         }
     }

@@ -23,8 +23,11 @@ impl Run {
         if errors == 0 {
             return Ok(());
         }
-        let first =
-            findings.iter().find(|f| f.severity == Severity::Error).map(|f| f.message.clone()).unwrap_or_default();
+        let first = findings
+            .iter()
+            .find(|f| f.severity == Severity::Error)
+            .map(|f| f.message.lines().take(2).collect::<Vec<_>>().join("; "))
+            .unwrap_or_default();
         let more = if errors > 1 { format!(" (and {} more)", errors - 1) } else { String::new() };
         Err(Self::refused(FailureKind::Preflight, format!("preflight found: {first}{more}; nothing was changed")))
     }

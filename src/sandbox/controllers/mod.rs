@@ -28,6 +28,7 @@ mod service;
 mod source;
 mod stateful_set;
 mod template;
+mod volsync;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -222,6 +223,7 @@ fn all() -> Vec<Box<dyn Controller>> {
         Box::new(gateway::Gateways),
         Box::new(route::HTTP),
         Box::new(route::GRPC),
+        Box::new(volsync::Sources),
     ];
     all.extend(source::ALL.iter().map(|source| Box::new(*source) as Box<dyn Controller>));
     all

@@ -188,3 +188,33 @@ async fn a_person_sees_progress_before_ready() {
     sandbox.until(RELEASES, "grafana", |object| condition(object, "Ready")["status"] == "True").await;
     assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn a_backup_that_is_asked_for_by_hand_is_done_and_a_paused_source_takes_none() {
+    const SOURCES: &str = "/apis/volsync.backube/v1alpha1/namespaces/web/replicationsources";
+    let sandbox = with_namespace(quick()).await;
+    let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "replicationsources.volsync.backube"},
+        "spec": {
+            "group": "volsync.backube", "scope": "Namespaced",
+            "names": {"kind": "ReplicationSource", "plural": "replicationsources"},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "subresources": {"status": {}},
+                          "schema": {"openAPIV3Schema": any}}],
+        },
+    });
+    let (code, answer) = sandbox.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).await;
+    assert_eq!(code, 201, "{answer}");
+    let source = |name: &str, paused: bool| {
+        json!({"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "metadata": {"name": name},
+               "spec": {"sourcePVC": name, "paused": paused, "trigger": {"manual": "now"}}})
+    };
+    for (name, paused) in [("rests", true), ("works", false)] {
+        assert_eq!(sandbox.post(SOURCES, source(name, paused)).await.0, 201);
+    }
+    let done = sandbox.until(SOURCES, "works", |object| object["status"]["lastManualSync"] == "now").await;
+    assert_eq!(done["status"]["latestMoverStatus"]["result"], "Successful");
+    let (_, rests) = sandbox.get(&format!("{SOURCES}/rests")).await;
+    assert!(rests["status"].is_null(), "{rests}");
+}

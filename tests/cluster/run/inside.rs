@@ -116,10 +116,21 @@ fn logs_are_those_of_the_container_that_is_asked_for_and_of_each_pod_of_a_worklo
 
 /// Plays the job controller for one Job: waits until it is made, makes its Pod and ends it like this.
 fn end_job(server: &apiserver::Cluster, kubelet: &Kubelet, ns: &str, log: &str, failed: bool) {
-    let job = server.wait(&format!("Job/{ns}/migrate"), "it is made", |_| true);
+    end_this_job(server, kubelet, (ns, "migrate"), log, failed);
+}
+
+/// The same for a Job of any namespace and name.
+pub(super) fn end_this_job(
+    server: &apiserver::Cluster,
+    kubelet: &Kubelet,
+    (ns, name): (&str, &str),
+    log: &str,
+    failed: bool,
+) {
+    let job = server.wait(&format!("Job/{ns}/{name}"), "it is made", |_| true);
     let uid = job["metadata"]["uid"].as_str().unwrap();
-    kubelet.pod(ns, "migrate-x", &format!("{{batch.kubernetes.io/controller-uid: {uid}}}"));
-    kubelet.log(&format!("{ns}/migrate-x/main"), log);
+    kubelet.pod(ns, &format!("{name}-x"), &format!("{{batch.kubernetes.io/controller-uid: {uid}}}"));
+    kubelet.log(&format!("{ns}/{name}-x/main"), log);
     let condition = |kind: &str| {
         json!({ "type": kind, "status": "True", "reason": if failed { "BackoffLimitExceeded" } else { "CompletionsReached" },
             "message": if failed { "Job has reached the specified backoff limit" } else { "Reached expected number of succeeded pods" },
@@ -133,7 +144,7 @@ fn end_job(server: &apiserver::Cluster, kubelet: &Kubelet, ns: &str, log: &str, 
             "conditions": [condition("SuccessCriteriaMet"), condition("Complete")] })
     };
     let body = json!({ "status": status }).to_string().into_bytes();
-    let path = format!("/apis/batch/v1/namespaces/{ns}/jobs/migrate/status");
+    let path = format!("/apis/batch/v1/namespaces/{ns}/jobs/{name}/status");
     let (code, answer) = server.client().send(Method::PATCH, &path, "application/merge-patch+json", body);
     assert!(code < 300, "{answer}");
 }

@@ -8,6 +8,7 @@ mod https;
 mod identity;
 mod inside;
 mod killed;
+mod kopia;
 mod kubectl;
 mod latency;
 mod locks;

@@ -1,5 +1,5 @@
 //! Plays the controllers that write status, for clusters that run none: Flux, external-secrets, a Gateway
-//! implementation, and the namespace controller, whose work is to end namespaces.
+//! implementation, `VolSync`, and the namespace controller, whose work is to end namespaces.
 //!
 //! What they write has the shape and the order that the real ones give it; what they would do in the world is left out.
 
@@ -18,7 +18,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{Client, Cluster, client::RUNTIME};
 
 /// Kind and REST path of everything that gets a status.
-const PLAYED: [(&str, &str); 7] = [
+const PLAYED: [(&str, &str); 8] = [
     ("HelmRelease", "/apis/helm.toolkit.fluxcd.io/v2/helmreleases"),
     ("Kustomization", "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations"),
     ("GitRepository", "/apis/source.toolkit.fluxcd.io/v1/gitrepositories"),
@@ -26,6 +26,7 @@ const PLAYED: [(&str, &str); 7] = [
     ("OCIRepository", "/apis/source.toolkit.fluxcd.io/v1/ocirepositories"),
     ("ExternalSecret", "/apis/external-secrets.io/v1/externalsecrets"),
     ("HTTPRoute", "/apis/gateway.networking.k8s.io/v1/httproutes"),
+    ("ReplicationSource", "/apis/volsync.backube/v1alpha1/replicationsources"),
 ];
 
 /// Controllers at work until they are dropped.
@@ -132,7 +133,7 @@ impl Controller {
             return;
         }
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        if !self.in_scope(namespace) || object["spec"]["suspend"] == true {
+        if !self.in_scope(namespace) || object["spec"]["suspend"] == true || object["spec"]["paused"] == true {
             return;
         }
         let reference = format!("{}/{namespace}/{name}", self.kind);

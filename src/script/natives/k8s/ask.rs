@@ -60,7 +60,7 @@ pub(super) fn can(
 }
 
 /// `k8s::api(kind)`: `#{ served, kind, group, version, versions, plural, namespaced, verbs }`; of a kind that is not served,
-/// only that.
+/// only that, no versions, and the `nearest` kinds.
 ///
 /// ```rhai
 /// assume("HTTPRoute is served as v1", "medium", || "v1" in k8s::api("HTTPRoute").versions)
@@ -71,6 +71,25 @@ pub(super) fn api(context: NativeCallContext, kind: Dynamic) -> Out<Dynamic> {
     let kind = world.text(native, "a kind", &kind)?;
     let found = world.call.k8s_api(&kind).map_err(|error| raise(&world.place, error))?;
     Ok(Dynamic::from(Obj::new(found, format!("the API of {kind}"))))
+}
+
+/// `k8s::api(kind, version)`, `k8s::api(kind, [version, …])`: whether the kind is served in the version, or in one of them.
+/// Where it is not, the versions that are served are told, and of an alpha or beta one the feature gate and the
+/// runtime-config that switch it on.
+///
+/// ```rhai
+/// assume("policies can be written as v1beta1", "medium", || k8s::api("MutatingAdmissionPolicy", "v1beta1"))
+/// ```
+pub(super) fn api_in(context: NativeCallContext, kind: Dynamic, versions: Dynamic) -> Out<bool> {
+    let native = "k8s::api";
+    let world = World::enter(&context, native, Mode::Read)?;
+    let kind = world.text(native, "a kind", &kind)?;
+    let versions = match versions.read_lock::<rhai::Array>() {
+        Some(list) => list.iter().map(|one| world.text(native, "a version", one)).collect::<Out<Vec<_>>>()?,
+        None => vec![world.text(native, "a version", &versions)?],
+    };
+    let found = world.call.k8s_api_in(&kind, &versions).map_err(|error| raise(&world.place, error))?;
+    Ok(observe::record_native(&context, native, Some(found.allowed), Some(found.reason)))
 }
 
 /// `k8s::http(ref, path)`, `k8s::http(ref, path, #{ port, scheme })`: what a Service or Pod answers to a GET through the API

@@ -35,11 +35,13 @@ pub(super) fn drain(context: &NativeCallContext, node: &Dynamic, options: Option
     Ok(observe::to_dynamic(output.map_err(|error| raise(&world.place, error))?, "what was drained"))
 }
 
-/// `k8s::exec(ref, [program, arguments…])`, with `#{ container, stdin }`: runs a command in a pod's container; gives `#{
-/// status, stdout, stderr }`. Another status than 0 fails the step. Secrets go by `stdin`.
+/// `k8s::exec(ref, [program, arguments…])`, with `#{ container, stdin, reads }`: runs a command in a pod's container; gives
+/// `#{ status, stdout, stderr }`. Another status than 0 fails the step. Secrets go by `stdin`. With `reads: true` the
+/// playbook says that the command changes nothing: it may stand wherever something is read, and its status is an answer.
 ///
 /// ```rhai
 /// .change(|| k8s::exec("Pod/db/postgres-0", ["psql", "-c", "CHECKPOINT"]))
+/// assume("the export is empty", "medium", || k8s::exec("Pod/db/toolbox", ["ls", "-A", "/export"], #{ reads: true }).stdout == "")
 /// ```
 pub(super) fn exec(
     context: &NativeCallContext,
@@ -48,17 +50,20 @@ pub(super) fn exec(
     options: Option<&Map>,
 ) -> Out<Dynamic> {
     let native = "k8s::exec";
-    let world = World::enter(context, native, Mode::Change)?;
+    // whether it changes something, its options say: the door refuses that where something is only read
+    let world = World::enter(context, native, Mode::Read)?;
     let reference = world.reference(native, reference)?;
     let argv = world.argv(native, command)?;
-    world.known(native, options, &["container", "stdin"])?;
+    world.known(native, options, &["container", "stdin", "reads"])?;
     let stdin = options.and_then(|options| options.get("stdin"));
     let input = ExecInput {
         container: world.text_option(native, options, "container")?,
         stdin: stdin.map(|stdin| world.opened(native, "stdin", stdin)).transpose()?,
+        reads: world.bool_option(native, options, "reads")?,
     };
     let output = world.call.k8s_exec(&reference, &argv, &input, Some(world.place.clone()));
-    Ok(observe::to_dynamic(output.map_err(|error| raise(&world.place, error))?, "what the command did"))
+    let label = format!("what `{}` did in {reference}", argv.join(" "));
+    Ok(observe::to_dynamic(output.map_err(|error| raise(&world.place, error))?, &label))
 }
 
 /// `k8s::job(source)`: makes a Job from a file, YAML text or a map, waits until it is complete and gives `#{ object, succeeded,

@@ -53,6 +53,7 @@ pub(super) fn module() -> Module {
         ask::can(&context, &verb, &what, Some(&namespace))
     });
     entry(m, "api", ask::api);
+    entry(m, "api", ask::api_in);
     entry(m, "impact", |context: NativeCallContext, of: Dynamic| ask::reached(&context, &of, Direction::Dependents));
     entry(m, "needs", |context: NativeCallContext, of: Dynamic| ask::reached(&context, &of, Direction::Needs));
     with_options!(m, "http", ask::http, reference, path);

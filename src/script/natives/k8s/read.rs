@@ -141,6 +141,6 @@ fn object(world: &World, found: Option<Arc<Value>>, reference: &str) -> Dynamic 
         return Dynamic::from(Obj::new(found, reference));
     }
     let words = world.call.k8s_missing(reference);
-    let nearest = words.split_once("does not exist: ").map(|(_, nearest)| format!("; {nearest}"));
+    let nearest = words.split_once("does not exist; ").map(|(_, nearest)| format!("; {nearest}"));
     missing_because(reference, format!("not found{}", nearest.unwrap_or_default()))
 }

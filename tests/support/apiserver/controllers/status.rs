@@ -7,6 +7,7 @@ pub fn of(kind: &str, object: &Value, failure: Option<&str>) -> Value {
     match kind {
         "ExternalSecret" => external_secret(object, failure),
         "HTTPRoute" => route(object, failure),
+        "ReplicationSource" => replication(object, failure),
         _ => flux(kind, object, failure),
     }
 }
@@ -16,7 +17,9 @@ pub fn differs(is: &Value, wanted: &Value) -> bool {
     fn timeless(v: &Value) -> Value {
         match v {
             Value::Object(m) => {
-                let kept = m.iter().filter(|(k, _)| !["lastTransitionTime", "refreshTime"].contains(&k.as_str()));
+                let kept = m
+                    .iter()
+                    .filter(|(k, _)| !["lastTransitionTime", "refreshTime", "lastSyncTime"].contains(&k.as_str()));
                 kept.map(|(k, v)| (k.clone(), timeless(v))).collect::<Map<_, _>>().into()
             }
             Value::Array(a) => a.iter().map(timeless).collect(),
@@ -102,6 +105,25 @@ fn route(object: &Value, failure: Option<&str>) -> Value {
         })
     };
     json!({"parents": object["spec"]["parentRefs"].as_array().into_iter().flatten().map(parent).collect::<Vec<_>>()})
+}
+
+/// A backup that is asked for by hand is done at once.
+fn replication(object: &Value, failure: Option<&str>) -> Value {
+    let manual = &object["spec"]["trigger"]["manual"];
+    let condition =
+        condition("Synchronizing", "False", "WaitingForSchedule", "waiting", &object["metadata"]["generation"]);
+    let mut status = json!({ "conditions": [condition] });
+    if manual.is_string() {
+        status["latestMoverStatus"] = match failure {
+            None => json!({ "result": "Successful", "logs": "snapshot saved" }),
+            Some(why) => json!({ "result": "Failed", "logs": why }),
+        };
+        if failure.is_none() {
+            status["lastManualSync"] = manual.clone();
+            status["lastSyncTime"] = json!(now());
+        }
+    }
+    status
 }
 
 fn condition(kind: &str, status: &str, reason: &str, message: &str, generation: &Value) -> Value {
