@@ -111,30 +111,27 @@ pub(super) fn scrubbed(event: &Event, scrubber: &Scrubber) -> Result<Option<Even
     if !scrubber.knows_any() {
         return Ok(None);
     }
-    let before = serde_json::to_value(event)?;
-    let mut after = before.clone();
-    if let Some(payload) = after.get_mut("p") {
-        typed(payload, scrubber);
-    }
-    if after == before { Ok(None) } else { serde_json::from_value(after).map(Some) }
+    let mut event = serde_json::to_value(event)?;
+    let replaced = event.get_mut("p").is_some_and(|payload| typed(payload, scrubber));
+    if replaced { serde_json::from_value(event).map(Some) } else { Ok(None) }
 }
 
-fn typed(value: &mut Value, scrubber: &Scrubber) {
+/// Scrubs what may be; whether anything was replaced.
+fn typed(value: &mut Value, scrubber: &Scrubber) -> bool {
     match value {
         Value::String(text) if WORDS.binary_search(&text.as_str()).is_err() => scrubber.scrub_value(value),
-        Value::Array(items) => items.iter_mut().for_each(|item| typed(item, scrubber)),
-        Value::Object(map) => {
-            for (key, value) in map.iter_mut() {
-                // the parameters of a plan are declarations, those of a run or a gate are values
-                let declared = key == "params" && value.is_array();
-                if OPEN.contains(&key.as_str()) && !declared {
-                    scrubber.scrub_value(value);
-                } else if !FIXED.contains(&key.as_str()) || value.is_object() {
-                    typed(value, scrubber);
-                }
-            }
-        }
-        _ => {}
+        Value::Array(items) => items.iter_mut().fold(false, |replaced, item| typed(item, scrubber) | replaced),
+        Value::Object(map) => map.iter_mut().fold(false, |replaced, (key, value)| {
+            // the parameters of a plan are declarations, those of a run or a gate are values
+            let declared = key == "params" && value.is_array();
+            let here = if OPEN.contains(&key.as_str()) && !declared {
+                scrubber.scrub_value(value)
+            } else {
+                (!FIXED.contains(&key.as_str()) || value.is_object()) && typed(value, scrubber)
+            };
+            here | replaced
+        }),
+        _ => false,
     }
 }
 

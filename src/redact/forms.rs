@@ -85,6 +85,7 @@ pub(super) struct Patterns {
     exact: Forms,
     squeezed: Forms,
     spaces: bool,
+    shortest: usize,
 }
 
 impl Patterns {
@@ -96,13 +97,21 @@ impl Patterns {
             exact.extend(words(value).map(<[u8]>::to_vec));
         }
         exact.retain(|form| form.len() >= SHORTEST);
-        let squeezed = exact
+        let squeezed: BTreeSet<Vec<u8>> = exact
             .iter()
             .map(|form| form.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<u8>>())
             .filter(|form| form.len() >= LONG_FORM)
             .collect();
         let spaces = known.iter().any(|value| value.contains(&b' '));
-        Self { exact: Forms::of(exact), squeezed: Forms::of(squeezed), spaces }
+        // a squeezed form is as long as an exact one without white space
+        let forms = exact.iter().chain(&squeezed);
+        let shortest = forms.map(Vec::len).min().unwrap_or(usize::MAX);
+        Self { shortest, exact: Forms::of(exact), squeezed: Forms::of(squeezed), spaces }
+    }
+
+    /// No text of fewer bytes holds any of them: no reading of a text is longer than it.
+    pub(super) fn shortest(&self) -> usize {
+        self.shortest
     }
 
     /// The ranges to replace: sorted, apart from each other, and without those inside of an earlier replacement.

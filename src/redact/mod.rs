@@ -70,6 +70,14 @@ struct State {
     patterns: Option<Arc<Patterns>>,
 }
 
+/// What a text is at first sight.
+enum Glance {
+    /// A short value that stands alone.
+    Alone,
+    /// Nothing that is guarded.
+    Nothing,
+}
+
 /// Replaces every known value in what is about to be written. Clones share what they know.
 #[derive(Clone, Default)]
 pub struct Scrubber {
@@ -156,8 +164,10 @@ impl Scrubber {
         if !self.knows_any() || bytes.is_empty() {
             return Cow::Borrowed(bytes);
         }
-        if self.is_alone(bytes) {
-            return Cow::Owned(REPLACEMENT.as_bytes().to_vec());
+        match self.at_once(bytes) {
+            Some(Glance::Alone) => return Cow::Owned(REPLACEMENT.as_bytes().to_vec()),
+            Some(Glance::Nothing) => return Cow::Borrowed(bytes),
+            None => {}
         }
         let Some(patterns) = self.patterns() else { return Cow::Borrowed(bytes) };
         if bytes.len() > PIECE {
@@ -171,33 +181,38 @@ impl Scrubber {
         if found.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned(replaced(bytes, &found)) }
     }
 
-    /// Replaces known values in all strings, keys and numbers of a JSON value.
-    pub fn scrub_value(&self, value: &mut Value) {
+    /// Replaces known values in all strings, keys and numbers of a JSON value; whether there were any.
+    pub fn scrub_value(&self, value: &mut Value) -> bool {
         if !self.knows_any() {
-            return;
+            return false;
         }
         match value {
-            Value::String(text) => {
-                if let Cow::Owned(scrubbed) = self.scrub(text) {
+            Value::String(text) => match self.scrub(text) {
+                Cow::Owned(scrubbed) => {
                     *text = scrubbed;
+                    true
                 }
-            }
-            Value::Number(number) => {
-                if let Cow::Owned(scrubbed) = self.scrub(&number.to_string()) {
+                Cow::Borrowed(_) => false,
+            },
+            Value::Number(number) => match self.scrub(&number.to_string()) {
+                Cow::Owned(scrubbed) => {
                     *value = Value::String(scrubbed);
+                    true
                 }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_value(item)),
+                Cow::Borrowed(_) => false,
+            },
+            Value::Array(items) => items.iter_mut().fold(false, |any, item| self.scrub_value(item) | any),
             Value::Object(map) => {
-                if map.keys().any(|key| matches!(self.scrub(key), Cow::Owned(_))) {
+                let keys = map.keys().any(|key| matches!(self.scrub(key), Cow::Owned(_)));
+                if keys {
                     *map = std::mem::take(map)
                         .into_iter()
                         .map(|(key, value)| (self.scrub(&key).into_owned(), value))
                         .collect();
                 }
-                map.values_mut().for_each(|value| self.scrub_value(value));
+                map.values_mut().fold(keys, |any, value| self.scrub_value(value) | any)
             }
-            Value::Null | Value::Bool(_) => {}
+            Value::Null | Value::Bool(_) => false,
         }
     }
 
@@ -220,9 +235,17 @@ impl Scrubber {
         ScrubStream::new(self.clone())
     }
 
-    fn is_alone(&self, bytes: &[u8]) -> bool {
+    /// What can be said of a text without searching it, as of most: it is a short value, or too short to hold a longer one.
+    fn at_once(&self, bytes: &[u8]) -> Option<Glance> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        !state.alone.is_empty() && state.alone.contains(bytes.trim_ascii())
+        if !state.alone.is_empty() && state.alone.contains(bytes.trim_ascii()) {
+            return Some(Glance::Alone);
+        }
+        let short = match &state.patterns {
+            Some(patterns) => bytes.len() < patterns.shortest(),
+            None => state.known.is_empty(),
+        };
+        short.then_some(Glance::Nothing)
     }
 
     /// What is searched for; none where only short values are known.

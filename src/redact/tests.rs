@@ -186,6 +186,20 @@ fn value() -> impl Strategy<Value = String> {
     "[a-zA-Z][ -~äß€😀\n\"\\\\/%+]{3,40}[a-zA-Z]"
 }
 
+#[test]
+fn what_is_too_short_to_hold_a_value_still_may_be_a_short_one() {
+    let scrubber = knowing(&["a-long-enough-value", "k7"]);
+    assert_eq!(scrubber.scrub("nothing"), "nothing");
+    assert_eq!(scrubber.scrub(" k7\n"), REPLACEMENT);
+    assert_eq!(scrubber.scrub("a-long-enough-value"), REPLACEMENT);
+    // what is learnt later counts from then on, shorter or not
+    scrubber.learn(&Secret::new("nothi"));
+    assert_eq!(scrubber.scrub("nothing"), format!("{REPLACEMENT}ng"));
+    let mut value = json!({ "a": ["nothing", 7], "b": "else" });
+    assert!(scrubber.scrub_value(&mut value) && !scrubber.scrub_value(&mut json!(["else"])));
+    assert_eq!(value["a"][0], format!("{REPLACEMENT}ng"));
+}
+
 proptest! {
     #[test]
     fn no_form_of_a_value_survives_any_chunking(
