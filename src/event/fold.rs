@@ -261,10 +261,13 @@ impl RunState {
     }
 
     /// Takes the next line. Refuses one that cannot follow.
+    ///
+    /// # Errors
+    /// As [`RunState::may_follow`]; nothing is changed then.
     pub fn take(&mut self, line: &Line) -> Result<(), FoldError> {
-        let refuse = |why: String| FoldError { line: line.n, kind: line.kind.clone(), why };
         if let Some(event) = &line.event {
-            self.event(event, line.t).map_err(refuse)?;
+            self.may_follow(event).map_err(|error| FoldError { line: line.n, ..error })?;
+            self.event(event, line.t);
         } else {
             *self.unknown.entry(line.kind.clone()).or_default() += 1;
         }
@@ -273,20 +276,8 @@ impl RunState {
         Ok(())
     }
 
-    fn event(&mut self, event: &Event, at: Timestamp) -> Result<(), String> {
-        if self.run.is_none() != matches!(event, Event::Opened { .. }) {
-            return Err(if self.run.is_none() {
-                "a run begins with `run.opened`".into()
-            } else {
-                "the run was opened before".into()
-            });
-        }
-        if self.is_closed()
-            && !matches!(event, Event::Noted { .. } | Event::Received { .. } | Event::IncidentWritten { .. })
-            && !self.reopens(event)
-        {
-            return Err("the run is closed".into());
-        }
+    /// Takes an event that may follow.
+    fn event(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::Opened { run, playbook, origin, config, title, target, bundle, started, settings, by, .. } => {
                 self.run = Some(run.clone());
@@ -327,7 +318,7 @@ impl RunState {
                 self.at_gate = Some(card.gate.clone());
                 self.gates.insert(card.gate.clone(), gate);
             }
-            Event::GateDecided { gate, decision, via, .. } => self.decided(gate, decision, via)?,
+            Event::GateDecided { gate, decision, via, .. } => self.decided(gate, decision, via),
             Event::Received { message } => self.received(message, at),
             Event::Noted { text, step, .. } => self.notes.push((at, step.clone(), text.clone())),
             Event::OutcomeVerified { verifies } => {
@@ -342,7 +333,7 @@ impl RunState {
             | Event::Waived { .. }
             | Event::Parked { .. }
             | Event::PlaybookChanged { .. }
-            | Event::RouteAccepted { .. } => self.stated(event)?,
+            | Event::RouteAccepted { .. } => self.stated(event),
             Event::ChildStarted { command, pid, started, boot } => {
                 self.children.insert(*pid, (*started, boot.clone(), command.clone()));
             }
@@ -365,19 +356,16 @@ impl RunState {
             | Event::UndoStepEnded { .. }
             | Event::UndoEnded { .. }
             | Event::RepairStarted { .. }
-            | Event::RepairEnded { .. } => self.undo_event(event)?,
-            _ => self.step_event(event, at)?,
+            | Event::RepairEnded { .. } => drop(self.undo_event(event)),
+            _ => drop(self.step_event(event, at)),
         }
-        Ok(())
     }
 
-    fn step_event(&mut self, event: &Event, at: Timestamp) -> Result<(), String> {
+    /// None where the step is not known, which its event could not follow then.
+    fn step_event(&mut self, event: &Event, at: Timestamp) -> Option<()> {
         match event {
             Event::StepStarted { step, attempt } => {
                 let state = self.steps.entry(step.clone()).or_default();
-                if state.status == StepStatus::Verified {
-                    return Err(format!("step {step} is done"));
-                }
                 if state.status == StepStatus::Undone {
                     *state = StepState::default();
                 }
@@ -391,44 +379,41 @@ impl RunState {
                 self.current = Some(step.clone());
             }
             Event::StepSkipped { step, text, .. } => {
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 state.skipped = Some(text.clone());
                 state.status = StepStatus::Changed;
             }
-            Event::StepBefore { step, verdicts } => self.started(step)?.before.clone_from(verdicts),
+            Event::StepBefore { step, verdicts } => self.steps.get_mut(step)?.before.clone_from(verdicts),
             Event::Effect { step, effect } => {
-                let effects = self.started(step)?.effects_mut(effect.part)?;
+                let effects = self.steps.get_mut(step)?.effects_mut(effect.part)?;
                 // an effect that is sent again after a crash takes the place of its uncertain self
                 effects.retain(|known| known.sent.seq < effect.seq);
                 let sent = effect.clone();
                 effects.push(EffectState { sent, results: None, output: Value::Null, error: None });
             }
             Event::Effected { step, seq, results, output, error, part } => {
-                let effects = self.started(step)?.effects_mut(*part)?;
-                let effect = effects
-                    .iter_mut()
-                    .find(|effect| effect.sent.seq == *seq)
-                    .ok_or_else(|| format!("effect {seq} of step {step} was not sent"))?;
+                let effects = self.steps.get_mut(step)?.effects_mut(*part)?;
+                let effect = effects.iter_mut().find(|effect| effect.sent.seq == *seq)?;
                 effect.results = Some(results.clone());
                 effect.output = output.clone();
                 effect.error.clone_from(error);
             }
             Event::StepChanged { step, output } => {
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 state.output = Some(output.clone());
                 state.status = StepStatus::Changed;
             }
-            Event::StepManual { step, .. } => self.started(step)?.status = StepStatus::Manual,
+            Event::StepManual { step, .. } => self.steps.get_mut(step)?.status = StepStatus::Manual,
             Event::StepDoneByHand { step, .. } => {
                 self.used(step);
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 state.by_hand = true;
                 state.status = StepStatus::Changed;
                 // used once, as an approval is
                 self.unused.retain(|message| !matches!(&message.said, Said::Done { step: done, .. } if done == step));
             }
             Event::StepVerified { step, verifies } => {
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 state.verifies.clone_from(verifies);
                 state.status = StepStatus::Verified;
                 state.ended = Some(at);
@@ -438,7 +423,7 @@ impl RunState {
                 self.unpark(Some(step));
             }
             Event::StepFailed { step, failure } => {
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 state.verifies.clone_from(&failure.verifies);
                 state.failure = Some(failure.clone());
                 state.ended = Some(at);
@@ -452,18 +437,11 @@ impl RunState {
             }
             _ => {}
         }
-        Ok(())
+        Some(())
     }
 
-    pub(super) fn started(&mut self, id: &StepId) -> Result<&mut StepState, String> {
-        match self.steps.get_mut(id) {
-            Some(state) if state.attempts > 0 => Ok(state),
-            _ => Err(format!("step {id} was not started")),
-        }
-    }
-
-    fn decided(&mut self, id: &GateId, decision: &Decision, via: &str) -> Result<(), String> {
-        let gate = self.gates.get_mut(id).ok_or_else(|| format!("gate {id} was not opened"))?;
+    fn decided(&mut self, id: &GateId, decision: &Decision, via: &str) {
+        let Some(gate) = self.gates.get_mut(id) else { return };
         gate.decision = Some(decision.clone());
         gate.via = Some(via.into());
         // an approval is used once, also where it turned out not to count
@@ -477,7 +455,6 @@ impl RunState {
                 self.changes.clear();
             }
         }
-        Ok(())
     }
 
     fn received(&mut self, message: &Message, at: Timestamp) {

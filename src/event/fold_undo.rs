@@ -84,17 +84,11 @@ impl StepState {
         }
     }
 
-    pub(super) fn effects_mut(&mut self, part: Part) -> Result<&mut Vec<EffectState>, String> {
+    pub(super) fn effects_mut(&mut self, part: Part) -> Option<&mut Vec<EffectState>> {
         match part {
-            Part::Change => Ok(&mut self.effects),
-            Part::Repair => match &mut self.repair {
-                Some(repair) => Ok(&mut repair.effects),
-                None => Err("its repair was not begun".into()),
-            },
-            Part::Undo => match &mut self.undo {
-                Some(undo) => Ok(&mut undo.effects),
-                None => Err("its way back was not begun".into()),
-            },
+            Part::Change => Some(&mut self.effects),
+            Part::Repair => self.repair.as_mut().map(|repair| &mut repair.effects),
+            Part::Undo => self.undo.as_mut().map(|undo| &mut undo.effects),
         }
     }
 }
@@ -124,13 +118,8 @@ impl RunState {
         steps.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// Whether the line may follow in a run that is closed: what is done or given up may still be taken back.
-    pub(super) fn reopens(&self, event: &Event) -> bool {
-        let closed = matches!(self.life, Life::Closed(super::Closed::Done | super::Closed::Abandoned));
-        closed && matches!(event, Event::UndoStarted { what: Undoing::Changes, .. })
-    }
-
-    pub(super) fn undo_event(&mut self, event: &Event) -> Result<(), String> {
+    /// None where the step is not known, which its event could not follow then.
+    pub(super) fn undo_event(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::UndoStarted { what, to, on_failure, .. } => {
                 let was = match self.undoing.take() {
@@ -143,7 +132,7 @@ impl RunState {
                 self.exit = None;
             }
             Event::UndoStepStarted { step, way, hold } => {
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 let undo = state.undo.take();
                 let effects = undo.map(|undo| undo.effects).unwrap_or_default();
                 state.undo = Some(UndoState {
@@ -163,8 +152,8 @@ impl RunState {
             }
             Event::UndoStepEnded { step, items, verifies, left, failure, .. } => {
                 self.used(step);
-                let state = self.started(step)?;
-                let Some(undo) = &mut state.undo else { return Err(format!("step {step} is not being taken back")) };
+                let state = self.steps.get_mut(step)?;
+                let undo = state.undo.as_mut()?;
                 undo.complete = left.is_empty() && failure.is_none();
                 undo.waits = false;
                 undo.items.clone_from(items);
@@ -179,24 +168,20 @@ impl RunState {
             }
             Event::UndoEnded { complete: true } => self.undoing = None,
             Event::RepairStarted { step, text } => {
-                let state = self.started(step)?;
+                let state = self.steps.get_mut(step)?;
                 let after = state.failure.as_ref().map(|failure| failure.message.clone());
-                match &mut state.repair {
-                    // it goes on in another process
-                    Some(repair) if !repair.ended => {}
-                    Some(_) => return Err(format!("step {step} was repaired before")),
-                    none => {
-                        *none = Some(RepairState { text: text.clone(), after, effects: vec![], ended: false });
-                    }
-                }
+                // one that is there goes on in another process
+                state.repair.get_or_insert_with(|| RepairState {
+                    text: text.clone(),
+                    after,
+                    effects: vec![],
+                    ended: false,
+                });
             }
-            Event::RepairEnded { step, .. } => match &mut self.started(step)?.repair {
-                Some(repair) => repair.ended = true,
-                None => return Err(format!("the repair of step {step} was not begun")),
-            },
+            Event::RepairEnded { step, .. } => self.steps.get_mut(step)?.repair.as_mut()?.ended = true,
             _ => {}
         }
-        Ok(())
+        Some(())
     }
 
     /// What was said to be done by hand about a step has been used.

@@ -9,6 +9,7 @@ mod account;
 mod cancel;
 mod fold;
 mod fold_undo;
+mod follows;
 mod kinds;
 mod line;
 mod lock;

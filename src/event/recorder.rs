@@ -40,16 +40,26 @@ impl Recorder {
         self.sync()
     }
 
-    /// Writes an event that becomes durable with the next one that does.
+    /// Writes an event that becomes durable with the next one that does. One that cannot follow is not written: no reader
+    /// would go beyond it.
     pub fn append(&mut self, event: &Event) -> Result<(), LogError> {
-        let line = self.log.append(event)?;
+        let line = self.written(event)?;
         self.took(line);
         Ok(())
     }
 
+    fn written(&mut self, event: &Event) -> Result<Line, LogError> {
+        if let Err(error) = self.state.may_follow(event) {
+            let run = self.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
+            return Err(LogError { path: format!("of run {run}"), source });
+        }
+        self.log.append(event)
+    }
+
     /// Writes what an effect was answered, and gives what the journal holds of it: without secrets.
     pub fn append_answer(&mut self, event: &Event) -> Result<serde_json::Value, LogError> {
-        let line = self.log.append(event)?;
+        let line = self.written(event)?;
         let output = match &line.event {
             Some(Event::Effected { output, .. }) => output.clone(),
             _ => serde_json::Value::Null,
@@ -60,7 +70,7 @@ impl Recorder {
 
     fn took(&mut self, line: Line) {
         if let Err(error) = self.state.take(&line) {
-            // the runner never writes what cannot follow; a reader would refuse the journal from here on
+            // what was asked about is what was written, but for secrets
             debug_assert!(false, "{error}");
             tracing::error!(%error, "a line that cannot follow was written");
         }
@@ -117,5 +127,91 @@ impl std::fmt::Debug for Recorder {
             .field("run", &self.state.run)
             .field("lines", &self.state.lines)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        event::Settings,
+        model::{Digest, RunId, StepId, Target},
+    };
+
+    /// A log that keeps its lines where the test sees them.
+    #[derive(Clone, Default)]
+    struct Kept(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+    impl Log for Kept {
+        fn append(&mut self, event: &Event) -> Result<Line, LogError> {
+            let mut lines = self.0.lock().unwrap();
+            lines.push(event.kind().into());
+            let n = lines.len() as u64;
+            let (t, kind) = (Timestamp::UNIX_EPOCH, event.kind().into());
+            Ok(Line { n, t, kind, event: Some(event.clone()), text: String::new() })
+        }
+
+        fn head(&self) -> Head {
+            Head::default()
+        }
+
+        fn sync(&mut self) -> Result<(), LogError> {
+            Ok(())
+        }
+
+        fn inbox(&mut self) -> Result<Vec<Message>, LogError> {
+            Ok(vec![])
+        }
+
+        fn taken(&mut self, _: &[String]) -> Result<(), LogError> {
+            Ok(())
+        }
+    }
+
+    fn opened() -> Event {
+        Event::Opened {
+            run: RunId::new("a-000000"),
+            playbook: "a.rhai".into(),
+            origin: None,
+            config: None,
+            title: "A".into(),
+            target: Target { name: "staging".into(), tier: "staging".into(), sandbox: true },
+            bundle: Digest::of("a"),
+            started: Timestamp::UNIX_EPOCH,
+            program: "0".into(),
+            settings: Settings::default(),
+            by: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_follow_is_not_written() {
+        let log = Kept::default();
+        let mut recorder = Recorder::new(Box::new(log.clone()), RunState::default(), vec![], Box::new(|_| {}));
+        let step = StepId::of("one", "deploy");
+        let verified = Event::StepVerified { step: step.clone(), verifies: vec![] };
+        assert!(recorder.append(&verified).is_err(), "no run was opened");
+        recorder.append(&opened()).unwrap();
+        let error = recorder.commit(&verified).unwrap_err().to_string();
+        assert!(
+            error.contains("line 2: `step.verified` cannot follow here: step one/deploy was not started"),
+            "{error}"
+        );
+        assert!(recorder.append(&opened()).is_err());
+        // the run can go on
+        recorder.append(&Event::StepStarted { step: step.clone(), attempt: 1 }).unwrap();
+        let answered = Event::Effected {
+            step,
+            seq: 1,
+            results: vec![],
+            output: serde_json::Value::Null,
+            error: None,
+            part: super::super::Part::Change,
+        };
+        assert!(recorder.append_answer(&answered).is_err(), "it was not sent");
+        recorder.commit(&verified).unwrap();
+        assert_eq!(*log.0.lock().unwrap(), ["run.opened", "step.started", "step.verified"]);
     }
 }
