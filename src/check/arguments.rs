@@ -34,7 +34,7 @@ fn counts<'f>(facts: &'f Facts, site: &Site) -> Option<&'f BTreeSet<usize>> {
         if site.method && facts.keys.contains(&site.name) {
             return None;
         }
-        return facts.names.plain.get(&site.name);
+        return facts.names.plain(&site.name);
     }
     facts.functions_of(site)?.get(&site.name)
 }

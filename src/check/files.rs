@@ -12,7 +12,8 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
         let Some(path) = site.literal.as_deref() else { continue };
         let takes_file = site.module == "k8s" && TAKE_FILES.contains(&site.name.as_str());
         // what is given to an imported helper is a file where it looks like one
-        let handed_on = !site.module.is_empty() && !facts.names.modules.contains_key(&site.module) && is_manifest(path);
+        let handed_on =
+            !site.module.is_empty() && !facts.names.modules().contains_key(&site.module) && is_manifest(path);
         // a manifest may also be given as text
         if !(takes_file || handed_on) || path.contains('\n') || is_there(facts, path) {
             continue;

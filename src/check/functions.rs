@@ -17,12 +17,12 @@ pub(super) fn check(facts: &Facts, found: &mut Vec<Finding>) {
 fn plain(facts: &Facts, site: &Site, found: &mut Vec<Finding>) {
     let name = &site.name;
     // a closure in a map is called like a method
-    if facts.names.plain.contains_key(name) || (site.method && facts.keys.contains(name)) {
+    if facts.names.plain(name).is_some() || (site.method && facts.keys.contains(name)) {
         return;
     }
     let what = if site.method { "method" } else { "function" };
     let finding = Finding::error("unknown-function", format!("there is no {what} `{name}`")).at(site.place.clone());
-    let module = facts.names.modules.iter().find(|(_, functions)| functions.contains_key(name));
+    let module = facts.names.modules().iter().find(|(_, functions)| functions.contains_key(name));
     found.push(match (module, suggest::nearest(name, facts.names.written())) {
         (Some((module, _)), _) if !site.method => finding.help(format!("did you mean `{module}::{name}`?")),
         (_, Some(near)) => finding.help(format!("did you mean `{near}`?")),
@@ -38,7 +38,7 @@ fn qualified(facts: &Facts, site: &Site, found: &mut Vec<Finding>) {
             return;
         }
         let finding = Finding::error("unknown-module", format!("there is no module `{module}`")).at(site.place.clone());
-        let natives = facts.names.modules.keys().map(String::as_str);
+        let natives = facts.names.modules().keys().map(String::as_str);
         let aliases = facts.imports.iter().filter(|import| import.place.file == site.place.file);
         let known = natives.chain(aliases.map(|import| import.alias.as_str()));
         found.push(match suggest::nearest(module, known) {

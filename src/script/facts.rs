@@ -86,7 +86,7 @@ impl Facts {
         let import = self.imports.iter().find(|it| it.place.file == site.place.file && it.alias == site.module);
         match import {
             Some(import) => self.exports.get(import.path.as_ref()?),
-            None => self.names.modules.get(&site.module),
+            None => self.names.modules().get(&site.module),
         }
     }
 }

@@ -56,7 +56,7 @@ fn module(mut found: ScriptError, name: &str, engine: &Engine, library: &Library
     found.kind = ErrorKind::Name;
     found.message = format!("no module `{name}`");
     let names = Names::of(engine, library);
-    let natives: Vec<&str> = names.modules.keys().map(String::as_str).collect();
+    let natives: Vec<&str> = names.modules().keys().map(String::as_str).collect();
     if stdlib::text(name).is_some() {
         return found.help(format!("write `import \"std/{name}\" as {name};` at the top"));
     }
@@ -105,7 +105,7 @@ fn function(mut found: ScriptError, signature: &str, engine: &Engine, library: &
             (None, None) => found.help(format!("it has {}", suggest::list(known))),
         };
     }
-    if names.plain.contains_key(name) {
+    if names.plain(name).is_some() {
         found.kind = ErrorKind::Value;
         let got: Vec<String> = given.iter().map(|kind| typed(kind)).collect();
         found.message = if got.is_empty() {
@@ -116,7 +116,8 @@ fn function(mut found: ScriptError, signature: &str, engine: &Engine, library: &
         return found;
     }
     found.message = format!("no function `{name}`");
-    let in_module = names.modules.iter().find(|(_, functions)| functions.contains_key(name)).map(|(module, _)| module);
+    let in_module =
+        names.modules().iter().find(|(_, functions)| functions.contains_key(name)).map(|(module, _)| module);
     match (in_module, suggest::nearest(name, names.written())) {
         (Some(module), _) => found.help(format!("did you mean `{module}::{name}`?")),
         (None, Some(near)) => found.help(format!("did you mean `{near}`?")),
@@ -132,7 +133,7 @@ fn qualified(
     names: &Names,
     library: &Library,
 ) -> ScriptError {
-    let exports: Option<Vec<String>> = match names.modules.get(space) {
+    let exports: Option<Vec<String>> = match names.modules().get(space) {
         Some(functions) => Some(functions.keys().cloned().collect()),
         None => library
             .scripts()

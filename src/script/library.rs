@@ -6,6 +6,7 @@ use std::{
 use rhai::{AST, ASTNode, Expr, FnPtr, Position, Stmt};
 
 use super::{
+    engine,
     error::place,
     resolver::{Loaded, located},
     sources::{SourceError, Sources},
@@ -34,7 +35,7 @@ pub(super) struct Script {
 impl Script {
     /// Its tokens with their offsets, made when first asked for.
     pub(super) fn text(&self) -> &Text {
-        self.text.get_or_init(|| Text::new(&self.source))
+        self.text.get_or_init(|| Text::new(&engine::bare(), &self.source))
     }
 }
 

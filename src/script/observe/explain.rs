@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::missing::missing_of;
 use super::program::{ClosurePlace, Program};
 use super::record::{Outcome, Record};
-use super::text::Side;
 use super::tree::{Leaf, Tree, top_level};
 use super::value::shown;
 use crate::model::{Observation, Place};
+use crate::script::text::Side;
 
 /// So many observations are shown of one evaluation, and so many inside one.
 const MOST: usize = 64;

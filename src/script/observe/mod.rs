@@ -1,7 +1,7 @@
 //! What makes a `verify` explain itself: objects whose missing fields remember their path (`object`, `missing`), operators
 //! that record both sides (`compare`, `quantify`, `expect`), the recorder of one evaluation (`record`), and the
 //! three-valued walk over the closure's last expression (`tree`) that puts the records back where they were written
-//! (`program`, `text`, `explain`). Nothing here reads a cluster; the natives do, and hand their values over as [`Obj`].
+//! (`program`, `explain`). Nothing here reads a cluster; the natives do, and hand their values over as [`Obj`].
 
 mod compare;
 mod evaluate;
@@ -13,7 +13,6 @@ mod polarity;
 mod program;
 mod quantify;
 mod record;
-mod text;
 mod tree;
 mod value;
 

@@ -7,7 +7,7 @@ use rhai::{AST, ASTNode, Engine, Expr, FnPtr, Module, Position, Stmt};
 
 use super::polarity;
 use super::record::Negative;
-use super::text::Text;
+use crate::script::text::Text;
 
 /// A function or closure: its parameters (the captured variables of a closure first) and its statements.
 #[derive(Debug)]
@@ -120,11 +120,6 @@ impl Program {
             position: file.closures.get(name).copied().unwrap_or_else(start),
             captures: function.params.iter().take(closure.curry().len()).cloned().collect(),
         })
-    }
-
-    /// The source text of a closure, from its `|` to its end, without what surrounds it: for its digest.
-    pub fn closure_source(&self, engine: &Engine, place: &ClosurePlace) -> Option<&str> {
-        self.files.get(&place.file)?.text(engine).closure(place.position)
     }
 
     /// The source text of the expression around a place, e.g. of an error.

@@ -1,7 +1,7 @@
 use rhai::{ASTNode, Expr, Position};
 
 use super::{Bench, lines, verify};
-use crate::script::observe::text::Text;
+use crate::script::text::Text;
 
 /// The source texts of all closures of a script, in order.
 fn closures(source: &str) -> Vec<String> {
