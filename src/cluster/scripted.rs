@@ -23,6 +23,7 @@ pub struct Asked {
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub content_type: String,
+    pub accept: String,
     pub body: Value,
 }
 
@@ -100,12 +101,14 @@ async fn read(request: Request<Body>) -> Asked {
     let query = parts.uri.query().unwrap_or_default();
     let query =
         query.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), decode(v))).collect();
-    let content_type = parts.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (content_type, accept) = (header("content-type"), header("accept"));
     Asked {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query,
-        content_type: content_type.to_owned(),
+        content_type,
+        accept,
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
     }
 }

@@ -1,6 +1,9 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     scripted::{Reply, Scripted, ok, status},
@@ -240,14 +243,34 @@ fn a_delete_is_held_to_the_uid() {
 }
 
 #[test]
+fn a_dry_run_of_many_looks_strictly_and_reads_no_objects() {
+    let scripted = Scripted::new(|asked| {
+        let bad = asked.path.ends_with("/c1");
+        (asked.method == "PATCH")
+            .then(|| if bad { status(422, "Invalid", "no") } else { ok(json!({ "kind": "PartialObjectMetadata" })) })
+    });
+    let object = |i: usize| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("c{i}"), "namespace": "web" } });
+    let objects: Vec<Arc<Value>> = (0..3).map(object).map(Arc::new).collect();
+    let tried = scripted.cluster.try_all(&objects, &ApplyOptions::default(), &patience()).unwrap();
+    assert!(matches!(tried[..], [Ok(()), Err(ClusterError::Invalid { .. }), Ok(())]), "{tried:?}");
+    for asked in scripted.asked.lock().unwrap().iter().filter(|asked| asked.method == "PATCH") {
+        assert_eq!((&*asked.query["dryRun"], &*asked.query["fieldValidation"]), ("All", "Strict"), "{asked:?}");
+        assert!(asked.accept.starts_with("application/json;as=PartialObjectMetadata;"), "{asked:?}");
+    }
+    let seen = ApplyOptions { strict: false, ..ApplyOptions::default() };
+    scripted.cluster.apply(&objects[0], &seen, &patience()).unwrap();
+    assert_eq!(scripted.last().query["fieldValidation"], "Ignore");
+}
+
+#[test]
 fn many_objects_stop_at_the_first_failure_and_say_what_was_not_tried() {
     let scripted = Scripted::new(|asked| {
         (asked.method == "PATCH")
             .then(|| if asked.path.ends_with("/c03") { status(422, "Invalid", "no") } else { ok(asked.body.clone()) })
     });
     let object = |i: usize| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("c{i:02}"), "namespace": "web" } });
-    let mut objects: Vec<_> = (0..40).map(object).collect();
-    objects.push(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "web" } }));
+    let mut objects: Vec<Arc<Value>> = (0..40).map(object).map(Arc::new).collect();
+    objects.push(Arc::new(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "web" } })));
     let applied = scripted.cluster.apply_many(&objects, &ApplyOptions::default(), &patience());
     assert_eq!(applied.len(), 41);
     assert!(matches!(applied[3].outcome, Outcome::Failed(ClusterError::Invalid { .. })));

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use http::{HeaderMap, Method, Request, Response, header, response::Parts};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
@@ -191,7 +192,12 @@ impl Inner {
     }
 
     /// Sends the request and reads its answer as JSON.
-    pub(super) async fn call(&self, mut call: Call) -> Result<Value, ClusterError> {
+    pub(super) async fn call(&self, call: Call) -> Result<Value, ClusterError> {
+        self.call_as(call).await
+    }
+
+    /// Sends the request and reads as much of its answer, which is JSON, as the type holds.
+    pub(super) async fn call_as<T: DeserializeOwned>(&self, mut call: Call) -> Result<T, ClusterError> {
         let response = self.open(&mut call).await?;
         let bytes = self.read(&call, response, call.limit()).await?;
         serde_json::from_slice(&bytes)

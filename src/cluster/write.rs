@@ -9,9 +9,15 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use http::Method;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError, Inner, Patience, error::What, wire::Call};
+use super::{
+    Cluster, ClusterError, Inner, Patience,
+    error::What,
+    read::{JSON, METADATA_EVENTS},
+    wire::Call,
+};
 use crate::{
     model::ObjectRef,
     object::{head, path::text, readiness},
@@ -33,7 +39,8 @@ pub struct ApplyOptions {
     pub force: bool,
     /// Takes fields from this manager, where it is the only one in the way.
     pub take_over: Option<String>,
-    /// Refuses fields that the schema does not have.
+    /// Asks the server to look for all that it could refuse. Not needed for an object that has passed a dry run which asked so:
+    /// what it looks for then is known, and looking costs it a second reading of the object.
     pub strict: bool,
 }
 
@@ -84,20 +91,22 @@ impl Cluster {
     }
 
     /// Asks for each object whether the server would take it, eight at a time; nothing is kept, and none waits for another.
+    /// Of what it would make of them only the metadata is asked for.
     ///
     /// # Errors
     /// The deadline or the cancel of `patience`; what the server says of an object stands in its own result.
     pub fn try_all(
         &self,
-        objects: Vec<Value>,
+        objects: &[Arc<Value>],
         options: &ApplyOptions,
         patience: &Patience,
     ) -> Result<Vec<Result<(), ClusterError>>, ClusterError> {
+        let objects = objects.to_vec();
         let (inner, options) = (self.inner.clone(), Arc::new(ApplyOptions { dry_run: true, ..options.clone() }));
         self.wait(patience, "dry run", async move {
             let tried = stream::iter(objects).map(|object| {
                 let (inner, options) = (inner.clone(), options.clone());
-                async move { inner.apply(&object, &options).await.map(drop) }
+                async move { inner.applied::<IgnoredAny>(&object, &options, METADATA_EVENTS).await.map(drop) }
             });
             Ok(tried.buffered(CONCURRENCY).collect().await)
         })
@@ -105,7 +114,7 @@ impl Cluster {
 
     /// Applies many objects, eight at a time: namespaces and CRDs first, the others once these are there and served. When one
     /// fails, those in flight are finished and no more are started. One result for each object, in their order.
-    pub fn apply_many(&self, objects: &[Value], options: &ApplyOptions, patience: &Patience) -> Vec<Applied> {
+    pub fn apply_many(&self, objects: &[Arc<Value>], options: &ApplyOptions, patience: &Patience) -> Vec<Applied> {
         let (foundation, rest): (Vec<usize>, Vec<usize>) = (0..objects.len())
             .partition(|i| matches!(head(&objects[*i]).kind(), "Namespace" | "CustomResourceDefinition"));
         let mut outcomes: Vec<Outcome> = objects.iter().map(|_| Outcome::NotTried).collect();
@@ -165,7 +174,7 @@ impl Cluster {
 
     fn apply_stage(
         &self,
-        objects: &[Value],
+        objects: &[Arc<Value>],
         stage: Vec<usize>,
         options: &ApplyOptions,
         patience: &Patience,
@@ -173,7 +182,7 @@ impl Cluster {
         let (inner, options, cancel) = (self.inner.clone(), Arc::new(options.clone()), patience.cancel.clone());
         // a cancel lets those in flight end: their outcome is worth the wait
         let waiting = Patience { deadline: patience.deadline, cancel: crate::event::Cancel::new() };
-        let work: Vec<(usize, Value)> = stage.iter().map(|i| (*i, objects[*i].clone())).collect();
+        let work: Vec<(usize, Arc<Value>)> = stage.iter().map(|i| (*i, objects[*i].clone())).collect();
         // outside of the future, so that what has ended is known when the deadline cuts the others off
         let ended: Arc<Mutex<BTreeMap<usize, Option<Outcome>>>> = Arc::default();
         let results = ended.clone();
@@ -227,25 +236,42 @@ impl Cluster {
 
 impl Inner {
     async fn apply(&self, object: &Value, options: &ApplyOptions) -> Result<Value, ClusterError> {
-        match (self.apply_once(object, options, options.force).await, &options.take_over) {
+        self.applied(object, options, JSON).await
+    }
+
+    /// Applies the object and reads as much of the answer as is asked for.
+    async fn applied<T: DeserializeOwned>(
+        &self,
+        object: &Value,
+        options: &ApplyOptions,
+        accept: &'static str,
+    ) -> Result<T, ClusterError> {
+        match (self.apply_once(object, options, options.force, accept).await, &options.take_over) {
             (Err(ClusterError::Conflict { causes, .. }), Some(manager))
                 if !causes.is_empty() && causes.iter().all(|cause| cause.manager.as_ref() == Some(manager)) =>
             {
-                self.apply_once(object, options, true).await
+                self.apply_once(object, options, true, accept).await
             }
             (answer, _) => answer,
         }
     }
 
-    async fn apply_once(&self, object: &Value, options: &ApplyOptions, force: bool) -> Result<Value, ClusterError> {
+    async fn apply_once<T: DeserializeOwned>(
+        &self,
+        object: &Value,
+        options: &ApplyOptions,
+        force: bool,
+        accept: &'static str,
+    ) -> Result<T, ClusterError> {
         let resource = self.resolve_object(object).await?;
         let reference = head(object).reference();
         let path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
         let mut call = Call::get(path, What::of("apply", &reference, &resource));
         call.method = Method::PATCH;
+        call.accept = accept;
         call.body = Some(("application/apply-patch+yaml", object.to_string().into_bytes()));
         let call = writing(call, options).query("force", force.to_string());
-        self.call(call).await.map_err(|error| self.unserved(error))
+        self.call_as(call).await.map_err(|error| self.unserved(error))
     }
 
     async fn delete(&self, reference: &ObjectRef, options: &DeleteOptions) -> Result<Option<Value>, ClusterError> {
@@ -276,7 +302,7 @@ impl Inner {
 pub(super) fn writing(call: Call, options: &ApplyOptions) -> Call {
     let mut call = call
         .query("fieldManager", &options.field_manager)
-        .query("fieldValidation", if options.strict { "Strict" } else { "Warn" });
+        .query("fieldValidation", if options.strict { "Strict" } else { "Ignore" });
     if options.dry_run {
         call = call.query("dryRun", "All");
     }

@@ -165,12 +165,11 @@ impl Call {
     }
 
     /// The digest of what is sent, without the secrets in it: those of a weak one could be found by trying.
-    pub(super) fn digest_of(&self, input: &Value) -> Digest {
-        let mut input = input.clone();
+    pub(super) fn digest_of(&self, mut input: Value) -> Digest {
         if let Some(door) = &self.door {
             door.parts.scrubber.scrub_value(&mut input);
         }
-        Digest::of_json(&input)
+        Digest::of(input.to_string())
     }
 
     pub(super) fn ledger(&self, native: &str) -> Result<&Ledger, EffectError> {

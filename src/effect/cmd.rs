@@ -90,7 +90,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![target.clone()],
-            input: self.digest_of(&json!([argv, input.env, input.stdin])),
+            input: self.digest_of(json!([argv, input.env, input.stdin])),
             idempotent: class.kind == Kind::Read,
             place,
         };

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectError, Elsewhere, Module, RepoPlace, Sort, outlast::outlast};
+use super::{EffectError, Elsewhere, Manifests, Module, RepoPlace, Sort, outlast::outlast};
 use crate::{
     bundle::Bundle,
     cluster::{Cluster, Patience},
@@ -41,6 +41,8 @@ pub struct DoorParts {
     pub target: Target,
     /// What natives read files from.
     pub bundle: Arc<Bundle>,
+    /// What its manifests hold.
+    pub manifests: Manifests,
     /// Connects to the cluster at the first use.
     pub cluster: Lazy<Cluster>,
     /// The sandbox, where the context is one.

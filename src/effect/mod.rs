@@ -31,7 +31,7 @@ pub use cmd::{CommandAnswer, CommandInput, Left, end_child, end_unnoted};
 pub use door::{Door, DoorParts, HostRule};
 pub use error::{EffectError, Sort};
 pub use held::Elsewhere;
-pub use k8s::{Allowed, ChangeOptions, DrainOptions, DryRun, ExecInput, LogsOf, Readiness, Source};
+pub use k8s::{Allowed, ChangeOptions, DrainOptions, DryRun, ExecInput, LogsOf, Manifests, Readiness, Source};
 pub use ledger::{Ledger, Standing};
 pub use mode::Mode;
 pub use module::{Function, Module};

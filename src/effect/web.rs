@@ -105,7 +105,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![target.clone()],
-            input: self.digest_of(&json!([url, input.headers, input.body])),
+            input: self.digest_of(json!([url, input.headers, input.body])),
             idempotent: false,
             place,
         };

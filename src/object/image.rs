@@ -4,8 +4,13 @@ use super::head;
 
 /// An object as it is kept before and after an effect: without status and managedFields; a Secret without its values.
 pub fn image(object: &Value) -> Value {
-    let mut image = object.clone();
-    let secret = head(object).kind() == "Secret";
+    into_image(object.clone())
+}
+
+/// As [`image`], of an object that is not needed any more.
+pub fn into_image(object: Value) -> Value {
+    let mut image = object;
+    let secret = head(&image).kind() == "Secret";
     if let Some(map) = image.as_object_mut() {
         map.remove("status");
         if secret {

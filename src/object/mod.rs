@@ -17,7 +17,7 @@ pub mod way_back;
 pub mod yaml;
 
 pub use diff::{Difference, diff, without_server_fields};
-pub use image::image;
+pub use image::{image, into_image};
 pub use lines::{Lined, Lines, lined};
 pub use reference::{Head, head, reference, split_api_version};
 pub use yaml::{YamlError, objects};

@@ -14,7 +14,7 @@ use crate::{
     bundle::{self, Bundle, Config, StoreIn},
     check,
     cluster::{Cluster, ClusterEvidence, ClusterLock, Reach, Seat},
-    effect::{Door, DoorParts, EffectError, Elsewhere, HostRule, RepoPlace, Sort},
+    effect::{Door, DoorParts, EffectError, Elsewhere, HostRule, Manifests, RepoPlace, Sort},
     event::{Cancel, Evidence, Lock, LockError, Settings},
     http::Http,
     model::{Fault, Target},
@@ -31,6 +31,7 @@ use crate::{
 pub(super) struct Way {
     pub inner: Arc<Inner>,
     pub bundle: Arc<Bundle>,
+    pub manifests: Manifests,
     pub config: Option<Arc<Config>>,
     pub context: String,
     /// What is told to the sandbox beside what `runbook.toml` tells it.
@@ -38,6 +39,12 @@ pub(super) struct Way {
 }
 
 impl Way {
+    /// The way of a playbook to a context.
+    pub fn new(inner: &Arc<Inner>, bundle: Arc<Bundle>, config: Option<Arc<Config>>, context: &str) -> Self {
+        let manifests = Manifests::default();
+        Self { inner: inner.clone(), bundle, manifests, config, context: context.into(), faults: vec![] }
+    }
+
     /// The context as it is declared. A playbook without `runbook.toml` reaches nothing.
     pub fn context(&self) -> Result<&bundle::Context, Error> {
         let Some(config) = &self.config else {
@@ -66,6 +73,7 @@ impl Way {
         Door::new(DoorParts {
             target: target.clone(),
             bundle: self.bundle.clone(),
+            manifests: self.manifests.clone(),
             cluster: Box::new(|| Err(unseen("what the cluster holds"))),
             sandbox: None,
             http: Box::new(|| Err(unseen("what a host answers"))),
@@ -182,13 +190,7 @@ impl Way {
 impl Way {
     /// The same playbook's way to another context.
     fn beside(&self, context: &str) -> Self {
-        Self {
-            faults: vec![],
-            inner: self.inner.clone(),
-            bundle: self.bundle.clone(),
-            config: self.config.clone(),
-            context: context.into(),
-        }
+        Self::new(&self.inner, self.bundle.clone(), self.config.clone(), context)
     }
 
     /// What runs of other machines know each other by, where the context's cluster keeps it.
@@ -333,6 +335,7 @@ impl Connect for Way {
         let door = Door::new(DoorParts {
             target: target.clone(),
             bundle: self.bundle.clone(),
+            manifests: self.manifests.clone(),
             cluster,
             sandbox: sandbox.map(|sandbox| sandbox.front()),
             http: Box::new(move || Ok(Http::new(runtime.runtime().map_err(io)?))),

@@ -21,7 +21,7 @@ impl Context {
             .map_err(|error| Error::new(ErrorKind::Usage, "the configuration is refused").findings_are(error.0))?;
         let bundle = Arc::new(Bundle::in_memory("", ""));
         let config = config.map(Arc::new);
-        let way = Way { inner: inner.clone(), bundle, config, context: name.into(), faults: vec![] };
+        let way = Way::new(inner, bundle, config, name);
         way.context()?;
         Ok(Self { way })
     }

@@ -75,7 +75,7 @@ impl Playbook {
             .map_err(|error| Error::new(ErrorKind::Internal, format!("the bundle of run {run}: {error}")))?;
         let config = config_of(inner, &bundle)?.map(Arc::new);
         let (bundle, context) = (Arc::new(bundle), target.name.clone());
-        let way = Way { inner: inner.clone(), bundle, config, context, faults: vec![] };
+        let way = Way::new(inner, bundle, config, &context);
         if way.context()?.store() == StoreIn::Local {
             return Ok(None);
         }
@@ -167,13 +167,7 @@ impl Playbook {
     }
 
     pub(super) fn way(&self, context: &str) -> Way {
-        Way {
-            inner: self.inner.clone(),
-            bundle: self.bundle.clone(),
-            config: self.config.clone(),
-            context: context.into(),
-            faults: vec![],
-        }
+        Way::new(&self.inner, self.bundle.clone(), self.config.clone(), context)
     }
 
     /// Declared offline for each context that the plan names and `runbook.toml` declares; once without one where there

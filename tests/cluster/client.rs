@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
 
 use std::{
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -125,7 +125,8 @@ fn events_of_a_real_watch_are_seen_within_milliseconds() {
     // as many as make them share one watch
     let references: Vec<ObjectRef> =
         (0..200).map(|i| ObjectRef::new("ConfigMap", Some(&ns), format!("c{i:03}"))).collect();
-    let objects: Vec<Value> = references.iter().map(|reference| config_map(&ns, &reference.name, "0")).collect();
+    let objects: Vec<Arc<Value>> =
+        references.iter().map(|reference| Arc::new(config_map(&ns, &reference.name, "0"))).collect();
     let start = Instant::now();
     let applied = client.cluster.apply_many(&objects, &ApplyOptions::default(), &patience());
     assert!(applied.iter().all(|one| matches!(one.outcome, Outcome::Applied(_))));
@@ -249,7 +250,7 @@ fn many_objects_are_listed_page_by_page() {
     let server = clusters.main();
     let client = client(server);
     let ns = server.namespace("pages");
-    let objects: Vec<Value> = (0..510).map(|i| config_map(&ns, &format!("c{i:03}"), "1")).collect();
+    let objects: Vec<Arc<Value>> = (0..510).map(|i| Arc::new(config_map(&ns, &format!("c{i:03}"), "1"))).collect();
     let start = Instant::now();
     let applied = client.cluster.apply_many(&objects, &ApplyOptions::default(), &patience());
     let wrote = start.elapsed();

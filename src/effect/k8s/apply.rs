@@ -1,6 +1,12 @@
+use std::{cell::Cell, sync::Arc};
+
 use serde_json::{Value, json};
 
-use super::{ChangeOptions, Source, manifest, uncertain};
+use super::{
+    ChangeOptions, Source,
+    manifest::{self, Manifest},
+    uncertain,
+};
 use crate::{
     cluster::{self, ApplyOptions, Cluster, ClusterError, PatchKind},
     effect::{
@@ -21,6 +27,14 @@ pub struct DryRun {
     pub errors: Vec<String>,
 }
 
+/// What a dry run of many objects came to.
+struct Rehearsed {
+    /// What the server would refuse, each naming the object.
+    errors: Vec<String>,
+    /// Whether all could be tried.
+    all: bool,
+}
+
 impl Call {
     /// Whether the server would accept a change, asked with `dryRun=All`.
     pub fn k8s_dry_run(&self, source: &Source) -> Result<DryRun, EffectError> {
@@ -31,8 +45,8 @@ impl Call {
             return Ok(DryRun { ok: true, errors: vec![] });
         }
         let cluster = self.door(native)?.cluster()?;
-        self.read(Read::Polled(format!("dry run of {}", object::reference(&objects[0].0))));
-        let errors = self.rehearse(cluster, &objects, None)?;
+        self.read(Read::Polled(format!("dry run of {}", object::reference(&objects[0].object))));
+        let errors = self.rehearse(cluster, &objects, None)?.errors;
         Ok(DryRun { ok: errors.is_empty(), errors })
     }
 
@@ -48,36 +62,39 @@ impl Call {
         options.check(native)?;
         let objects = manifest::objects(self, native, source)?;
         if let Some(trial) = &self.trial {
-            for (object, file) in &objects {
+            for Manifest { object, file } in &objects {
                 let mut touch = Touch::new(Verb::Apply, object::reference(object).to_string());
                 touch.api_version = object["apiVersion"].as_str().map(Into::into);
-                touch.file.clone_from(file);
+                touch.file = file.as_deref().map(Into::into);
                 touch.way_back = object::way_back::automatic(object).is_ok();
                 touch.remark = object::way_back::automatic(object).err().map(Into::into);
                 touch.despite_owner.clone_from(&options.despite_owner);
                 trial.touch(touch);
                 trial.keep(object);
             }
-            return Ok(shown(&objects.iter().map(|(object, _)| answer_of(object, true)).collect::<Vec<_>>()));
+            return Ok(shown(objects.iter().map(|manifest| answer_of(&manifest.object, true)).collect()));
         }
         let cluster = self.door(native)?.cluster()?;
-        let values: Vec<Value> = objects.iter().map(|(object, _)| object.clone()).collect();
+        let values: Vec<Arc<Value>> = objects.iter().map(|manifest| manifest.object.clone()).collect();
+        let all: Vec<&Value> = values.iter().map(|value| &**value).collect();
         let intent = Intent {
             native: native.into(),
             targets: values.iter().map(|object| object::reference(object).to_string()).collect(),
-            input: self.digest_of(&if options.take_over.is_some() {
-                json!([values, options.take_over])
-            } else {
-                json!(values)
+            input: self.digest_of(match &options.take_over {
+                Some(manager) => json!([all, manager]),
+                None => json!(all),
             }),
             idempotent: true,
             place,
         };
+        // what a dry run has looked at strictly need not be looked at twice
+        let strict = Cell::new(true);
         self.ledger(native)?.perform(
             intent,
             || {
                 if objects.len() > 1 {
-                    let errors = self.rehearse(cluster, &objects, options.take_over.as_deref())?;
+                    let Rehearsed { errors, all } = self.rehearse(cluster, &objects, options.take_over.as_deref())?;
+                    strict.set(!all);
                     if !errors.is_empty() {
                         return Err(EffectError::new(
                             Sort::Failed,
@@ -95,7 +112,7 @@ impl Call {
                 }
                 let before = values.iter().zip(there).map(|(value, live)| Before {
                     object: object::reference(value).to_string(),
-                    image: live.map(|live| object::image(&live)),
+                    image: live.map(object::into_image),
                 });
                 Ok(before.collect())
             },
@@ -103,7 +120,8 @@ impl Call {
                 if let Some(manager) = &options.take_over {
                     self.take_over(cluster, &values, manager)?;
                 }
-                let by = ApplyOptions { take_over: options.take_over.clone(), ..ApplyOptions::default() };
+                let take_over = options.take_over.clone();
+                let by = ApplyOptions { take_over, strict: strict.get(), ..ApplyOptions::default() };
                 self.send_all(native, cluster, &values, &sent.before, &by)
             },
         )
@@ -114,17 +132,17 @@ impl Call {
     fn rehearse(
         &self,
         cluster: &Cluster,
-        objects: &[(Value, Option<String>)],
+        manifests: &[Manifest],
         take_over: Option<&str>,
-    ) -> Result<Vec<String>, EffectError> {
-        let made =
-            |kind: &str, name: &str| objects.iter().any(|(o, _)| o["kind"] == kind && o["metadata"]["name"] == name);
+    ) -> Result<Rehearsed, EffectError> {
+        let objects: Vec<Arc<Value>> = manifests.iter().map(|manifest| manifest.object.clone()).collect();
+        let made = |kind: &str, name: &str| objects.iter().any(|o| o["kind"] == kind && o["metadata"]["name"] == name);
         let take_over = take_over.map(ToOwned::to_owned);
         let dry_run = ApplyOptions { dry_run: true, take_over, ..ApplyOptions::default() };
-        let all = objects.iter().map(|(object, _)| object.clone()).collect();
-        let tried = cluster.try_all(all, &dry_run, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
-        let mut errors = vec![];
-        for ((object, file), tried) in objects.iter().zip(tried) {
+        let tried =
+            cluster.try_all(&objects, &dry_run, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
+        let mut rehearsed = Rehearsed { errors: vec![], all: true };
+        for (Manifest { object, file }, tried) in manifests.iter().zip(tried) {
             let tried = match tried {
                 // a server that is away for a moment is waited for
                 Err(error) if error.is_unreachable() => {
@@ -134,26 +152,31 @@ impl Call {
             };
             match tried {
                 Ok(()) => {}
-                Err(ClusterError::NamespaceMissing { namespace, .. }) if made("Namespace", &namespace) => {}
+                Err(ClusterError::NamespaceMissing { namespace, .. }) if made("Namespace", &namespace) => {
+                    rehearsed.all = false;
+                }
                 Err(ClusterError::NotServed { .. })
-                    if objects.iter().any(|(crd, _)| {
+                    if objects.iter().any(|crd| {
                         crd["kind"] == "CustomResourceDefinition" && crd["spec"]["names"]["kind"] == object["kind"]
-                    }) => {}
+                    }) =>
+                {
+                    rehearsed.all = false;
+                }
                 Err(error) => {
                     let error = EffectError::from(error);
                     if error.sort.is_final() {
                         return Err(self.ran_into(error));
                     }
                     let from = file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
-                    errors.push(format!("{}{from}: {error}", object::reference(object)));
+                    rehearsed.errors.push(format!("{}{from}: {error}", object::reference(object)));
                 }
             }
         }
-        Ok(errors)
+        Ok(rehearsed)
     }
 
     /// Makes the fields that `manager` kept this program's own, without changing any: what the manifests leave out goes then.
-    fn take_over(&self, cluster: &Cluster, objects: &[Value], manager: &str) -> Result<(), EffectError> {
+    fn take_over(&self, cluster: &Cluster, objects: &[Arc<Value>], manager: &str) -> Result<(), EffectError> {
         let by = ApplyOptions::default();
         for live in self.there(cluster, objects)?.into_iter().flatten() {
             let Some(managers) = object::kept::taken_over(&live, manager, &by.field_manager) else { continue };
@@ -172,7 +195,7 @@ impl Call {
         &self,
         native: &str,
         cluster: &Cluster,
-        objects: &[Value],
+        objects: &[Arc<Value>],
         before: &[Before],
         by: &ApplyOptions,
     ) -> Result<Answer, EffectError> {
@@ -187,7 +210,7 @@ impl Call {
                     let was = before.get(n).and_then(|before| before.image.as_ref());
                     let same = was.is_some_and(|was| cluster::unchanged(was, &after));
                     outputs.push(answer_of(&after, !same));
-                    (if same { Outcome::Unchanged } else { Outcome::Applied }, None, Some(object::image(&after)))
+                    (if same { Outcome::Unchanged } else { Outcome::Applied }, None, Some(object::into_image(after)))
                 }
                 cluster::Outcome::Failed(error) if error.may_have_happened() => {
                     return Err(uncertain(native, &target, &error.into()));
@@ -202,7 +225,7 @@ impl Call {
             };
             results.push(Applied { target, outcome, message, after });
         }
-        Ok(Answer { results, output: shown(&outputs), error: first })
+        Ok(Answer { results, output: shown(outputs), error: first })
     }
 }
 
@@ -221,9 +244,12 @@ pub(super) fn answer_of(object: &Value, changed: bool) -> Value {
 }
 
 /// One object as itself, several as a list.
-pub(super) fn shown(outputs: &[Value]) -> Value {
-    match outputs {
-        [one] => one.clone(),
-        many => Value::Array(many.to_vec()),
+pub(super) fn shown(mut outputs: Vec<Value>) -> Value {
+    match outputs.pop() {
+        Some(one) if outputs.is_empty() => one,
+        last => {
+            outputs.extend(last);
+            Value::Array(outputs)
+        }
     }
 }

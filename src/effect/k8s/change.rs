@@ -230,7 +230,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![reference.into()],
-            input: self.digest_of(&change.input),
+            input: self.digest_of(change.input),
             idempotent: change.idempotent,
             place: change.place,
         };

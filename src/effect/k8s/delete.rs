@@ -25,7 +25,7 @@ impl Call {
         if manifest::is_named_by(self, reference) {
             let objects = self.references(native, Mode::Change, reference)?;
             let deleted = objects.iter().rev().map(|object| self.k8s_delete(object, options, place.clone()));
-            return Ok(shown(&deleted.collect::<Result<Vec<_>, _>>()?));
+            return Ok(shown(deleted.collect::<Result<_, _>>()?));
         }
         self.allow(native, Mode::Change)?;
         options.check(native)?;
@@ -86,6 +86,6 @@ impl Call {
     pub(super) fn references(&self, native: &str, needs: Mode, path: &str) -> Result<Vec<String>, EffectError> {
         self.allow(native, needs)?;
         let objects = manifest::objects(self, native, &Source::Text(path.into()))?;
-        Ok(objects.iter().map(|(object, _)| object::reference(object).to_string()).collect())
+        Ok(objects.iter().map(|manifest| object::reference(&manifest.object).to_string()).collect())
     }
 }

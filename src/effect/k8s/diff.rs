@@ -19,11 +19,11 @@ impl Call {
             return Err(EffectError::new(Sort::Unseen, "what an apply would change is not known in a trial"));
         }
         let cluster = self.door(native)?.cluster()?;
-        self.read(Read::Polled(format!("diff of {}", object::reference(&objects[0].0))));
+        self.read(Read::Polled(format!("diff of {}", object::reference(&objects[0].object))));
         let dry_run = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
         let mut shown = vec![];
         let mut differs = false;
-        for (wanted, _) in &objects {
+        for manifest::Manifest { object: wanted, .. } in &objects {
             let reference = object::reference(wanted).to_string();
             let full = object::head(wanted).full_reference();
             let live = match self.outlast(|patience| cluster.get(&full, patience)) {

@@ -43,7 +43,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![reference.clone()],
-            input: self.digest_of(&json!([options.unmanaged, options.empty_dirs])),
+            input: self.digest_of(json!([options.unmanaged, options.empty_dirs])),
             idempotent: false,
             place,
         };

@@ -64,7 +64,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![target.clone()],
-            input: self.digest_of(&json!([argv, input.container, input.stdin])),
+            input: self.digest_of(json!([argv, input.container, input.stdin])),
             idempotent: false,
             place,
         };

@@ -29,7 +29,7 @@ impl Call {
         let native = "k8s::job";
         self.allow(native, Mode::Change)?;
         let mut objects = manifest::objects(self, native, source)?;
-        let (Some((job, file)), true) = (objects.pop(), objects.is_empty()) else {
+        let (Some(manifest::Manifest { object: job, file }), true) = (objects.pop(), objects.is_empty()) else {
             return Err(EffectError::new(
                 Sort::Argument,
                 format!("`{native}` takes one Job, and these are several objects"),
@@ -45,7 +45,7 @@ impl Call {
         if let Some(trial) = &self.trial {
             let mut touch = Touch::new(Verb::Job, reference.as_str());
             touch.api_version = Some(head.api_version().into());
-            touch.file = file;
+            touch.file = file.as_deref().map(Into::into);
             touch.remark = Some("what it did is done".into());
             trial.touch(touch);
             return Ok(json!({ "object": reference, "succeeded": 1, "log": "" }));
@@ -54,7 +54,7 @@ impl Call {
         let intent = Intent {
             native: native.into(),
             targets: vec![reference.clone()],
-            input: self.digest_of(&job),
+            input: self.digest_of(Value::clone(&job)),
             idempotent: true,
             place,
         };

@@ -25,7 +25,7 @@ use crate::{
 pub use apply::DryRun;
 pub use ask::{Allowed, LogsOf};
 pub use exec::ExecInput;
-pub use manifest::Source;
+pub use manifest::{Manifests, Source};
 pub use options::{ChangeOptions, DrainOptions};
 pub use read::Readiness;
 

@@ -55,13 +55,7 @@ impl Runbook {
         let names: Vec<String> = if named.is_empty() { all() } else { named.to_vec() };
         let bundle = Arc::new(Bundle::in_memory("", ""));
         let way = |context: String| {
-            let way = Way {
-                inner: self.inner.clone(),
-                bundle: bundle.clone(),
-                config: config.cloned(),
-                context,
-                faults: vec![],
-            };
+            let way = Way::new(&self.inner, bundle.clone(), config.cloned(), &context);
             way.context().map(|_| ())?;
             Ok(way)
         };
