@@ -13,7 +13,7 @@ use crate::{
     model::{GateClass, RunId},
     redact::Scrubber,
     run::Crew,
-    sandbox::Sandbox,
+    sandbox::Kept,
 };
 
 /// What all runs of a program share.
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub host: String,
     pub modules: Vec<Module>,
     runtime: OnceLock<Result<tokio::runtime::Runtime, String>>,
-    sandboxes: Mutex<Vec<(PathBuf, Weak<Sandbox>)>>,
+    sandboxes: Mutex<Vec<(PathBuf, Weak<Kept>)>>,
 }
 
 impl Inner {
@@ -48,18 +48,14 @@ impl Inner {
         made.as_ref().map(|runtime| runtime.handle().clone()).map_err(Clone::clone)
     }
 
-    /// The sandbox in a folder, made by `open` unless it is open in this process.
-    pub(super) fn opened<E>(
-        &self,
-        folder: &Path,
-        open: impl FnOnce() -> Result<Sandbox, E>,
-    ) -> Result<Arc<Sandbox>, E> {
+    /// The sandbox in a folder, taken by `hold` unless this process holds it.
+    pub(super) fn held<E>(&self, folder: &Path, hold: impl FnOnce() -> Result<Kept, E>) -> Result<Arc<Kept>, E> {
         let mut all = self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(_, sandbox)| sandbox.strong_count() > 0);
         if let Some(sandbox) = all.iter().find(|(known, _)| *known == folder).and_then(|(_, weak)| weak.upgrade()) {
             return Ok(sandbox);
         }
-        let sandbox = Arc::new(open()?);
+        let sandbox = Arc::new(hold()?);
         all.push((folder.to_owned(), Arc::downgrade(&sandbox)));
         Ok(sandbox)
     }

@@ -24,6 +24,7 @@ use crate::{
     },
     redact::{Scrubber, Secret},
     run::{self, Connect, Connected, Ended},
+    sandbox::{Kept, Sandbox},
     script::{self, Declared, Discover, Setting, SourceError, Sources},
 };
 
@@ -237,12 +238,12 @@ impl Way {
                 let config: Value = config.map_err(|why| io(format!("the served sandbox's kubeconfig: {why}")))?;
                 PrivateKubeconfig::write(&config).map_err(|error| io(format!("the private kubeconfig: {error}")))
             })
-        } else if let Some(Reached::Here(sandbox)) = reached.cloned() {
+        } else if let Some(Reached::Here(kept)) = reached.cloned() {
             let (runtime, name, server) = (self.inner.clone(), target.name.clone(), Mutex::new(None));
             Box::new(move || {
                 let handle = runtime.runtime().map_err(io)?;
                 let served = handle
-                    .block_on(sandbox.serve())
+                    .block_on(opened(&kept, &name)?.serve())
                     .map_err(|error| io(format!("the sandbox cannot be served to commands: {error}")))?;
                 runtime.scrubber.learn(&Secret::new(served.token()));
                 let config = super::sandbox::kubeconfig(&name, &served.url());
@@ -319,9 +320,10 @@ impl Connect for Way {
             }
             let handle = runtime.runtime().map_err(io)?;
             match &served {
-                Some(Reached::Here(sandbox)) => {
+                Some(Reached::Here(kept)) => {
+                    let sandbox = opened(kept, &name)?;
                     sandbox.start_controllers(&handle);
-                    Ok(Cluster::sandbox(&handle, sandbox))
+                    Ok(Cluster::sandbox(&handle, &sandbox))
                 }
                 Some(Reached::Served(_, file)) => {
                     Ok(Cluster::connect(&handle, &crate::cluster::KubeconfigSource::file(file), &name)?)
@@ -518,6 +520,15 @@ fn source_error(path: &str, error: &bundle::BundleError) -> SourceError {
 }
 
 /// What a context is that has no cluster.
+/// The sandbox of a context, for an effect or a read that needs it.
+fn opened(kept: &Kept, context: &str) -> Result<Sandbox, EffectError> {
+    kept.open().map_err(|error| {
+        let error = super::sandbox::unusable(context, &error);
+        let told = EffectError::new(Sort::Hard, error.to_string());
+        error.hints().iter().fold(told, EffectError::help)
+    })
+}
+
 fn elsewhere(context: &bundle::Context) -> Option<Elsewhere> {
     let part = |name: &str| context.target.get(name).cloned();
     part("project").map(Elsewhere::Project).or_else(|| part("remote").map(Elsewhere::Repository))

@@ -19,7 +19,7 @@ use crate::{
     model::{Digest, Fault},
     object::yaml,
     redact::Secret,
-    sandbox::{Control, Front, Loaded, Options, Sandbox, SandboxError, Served},
+    sandbox::{Control, Front, Kept, Loaded, Sandbox, SandboxError, Served},
 };
 
 /// How long a large dump may take.
@@ -28,8 +28,8 @@ const LOADING: Duration = Duration::from_mins(5);
 /// A sandbox as a run reaches it.
 #[derive(Clone)]
 pub(crate) enum Reached {
-    /// Its state is open in this process.
-    Here(Arc<Sandbox>),
+    /// This process holds its state.
+    Here(Arc<Kept>),
     /// Another process serves it; the file is a kubeconfig for it.
     Served(Arc<Control>, PathBuf),
 }
@@ -69,19 +69,24 @@ impl Inner {
         if let Some((control, file)) = self.served_elsewhere(&folder)? {
             return Ok(Reached::Served(control, file));
         }
-        let sandbox = self.open_sandbox(context, &folder)?;
-        tell(&sandbox, faults)?;
-        Ok(Reached::Here(sandbox))
+        let kept = self.hold_sandbox(context, &folder)?;
+        // one that nobody has opened knows of none
+        if !faults.is_empty() || kept.opened().is_some() {
+            tell(&kept.open().map_err(|error| unusable(context, &error))?, faults)?;
+        }
+        Ok(Reached::Here(kept))
     }
 
-    /// Opens the state in a folder; once per process, because it has one writer.
-    fn open_sandbox(&self, context: &str, folder: &Path) -> Result<Arc<Sandbox>, Error> {
-        self.opened(folder, || {
-            let sandbox = own_folder(folder)
-                .map_err(|source| SandboxError::Unreadable { path: folder.into(), source })
-                .and_then(|()| Sandbox::open(folder.join("state.redb"), Options::default()));
-            sandbox.map_err(|error| unusable(context, &error))
-        })
+    /// Takes the state in a folder; once per process, because it has one writer.
+    fn hold_sandbox(&self, context: &str, folder: &Path) -> Result<Arc<Kept>, Error> {
+        self.held(folder, || Kept::hold(folder.join("state.redb"))).map_err(|error| unusable(context, &error))
+    }
+
+    /// The same, opened.
+    fn open_sandbox(&self, context: &str, folder: &Path) -> Result<(Arc<Kept>, Sandbox), Error> {
+        let kept = self.hold_sandbox(context, folder)?;
+        let sandbox = kept.open().map_err(|error| unusable(context, &error))?;
+        Ok((kept, sandbox))
     }
 
     /// The process that serves the sandbox of a folder, if one does.
@@ -118,10 +123,6 @@ impl Inner {
     }
 }
 
-fn own_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
-}
-
 /// Tells faults to a sandbox that is open here.
 fn tell(sandbox: &Sandbox, faults: &[Fault]) -> Result<(), Error> {
     sandbox.set_faults(faults.to_vec()).map_err(|idle| {
@@ -130,7 +131,7 @@ fn tell(sandbox: &Sandbox, faults: &[Fault]) -> Result<(), Error> {
     })
 }
 
-fn unusable(context: &str, error: &SandboxError) -> Error {
+pub(super) fn unusable(context: &str, error: &SandboxError) -> Error {
     match error {
         SandboxError::InUse { holder, .. } => {
             Error::new(ErrorKind::Locked, format!("the sandbox of {context} is in use by {holder}"))
@@ -231,7 +232,7 @@ impl ContextSandbox {
             let message = format!("the sandbox of {} is served already", self.context);
             return Err(Error::new(ErrorKind::Locked, message).hint(format!("export KUBECONFIG={}", file.display())));
         }
-        let sandbox = self.inner.open_sandbox(&self.context, &self.folder)?;
+        let (kept, sandbox) = self.inner.open_sandbox(&self.context, &self.folder)?;
         tell(&sandbox, &self.faults)?;
         let handle = self.inner.runtime().map_err(internal)?;
         sandbox.start_controllers(&handle);
@@ -242,7 +243,7 @@ impl ContextSandbox {
         let file = self.folder.join("kubeconfig");
         let text = kubeconfig(&self.context, &served.url()).to_string();
         own_file(&file, text.as_bytes()).map_err(|error| internal(format!("{}: {error}", file.display())))?;
-        Ok(ServedSandbox { file, served, _sandbox: sandbox })
+        Ok(ServedSandbox { file, served, _kept: kept })
     }
 
     /// Lays the objects of YAML or JSON files into it, lists unpacked: a live cluster's `kubectl get -o yaml` too. `-` is
@@ -264,7 +265,7 @@ impl ContextSandbox {
         }
         match self.inner.served_elsewhere(&self.folder)? {
             Some((control, _)) => control.load(objects).map_err(|why| Error::new(ErrorKind::Internal, why)),
-            None => Ok(self.inner.open_sandbox(&self.context, &self.folder)?.load(objects)),
+            None => Ok(self.inner.open_sandbox(&self.context, &self.folder)?.1.load(objects)),
         }
     }
 
@@ -282,7 +283,7 @@ impl ContextSandbox {
             return Ok(Some(0));
         }
         match self.inner.open_sandbox(&self.context, &self.folder) {
-            Ok(sandbox) => sandbox.reset().map(Some).map_err(|error| unusable(&self.context, &error)),
+            Ok((_, sandbox)) => sandbox.reset().map(Some).map_err(|error| unusable(&self.context, &error)),
             Err(error) if error.kind() == ErrorKind::Locked => Err(error),
             // what cannot be read is removed as it is
             Err(_) => match fs::remove_file(&file) {
@@ -319,7 +320,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 pub struct ServedSandbox {
     file: PathBuf,
     served: Served,
-    _sandbox: Arc<Sandbox>,
+    _kept: Arc<Kept>,
 }
 
 impl ServedSandbox {

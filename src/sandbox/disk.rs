@@ -14,6 +14,7 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, T
 use serde_json::Value;
 
 use super::SandboxError;
+use super::kept::Note;
 use super::secrets;
 use super::store::Key;
 
@@ -26,30 +27,26 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// redb's file, without syncs.
 #[derive(Debug)]
-struct PageCache {
-    inner: FileBackend,
-    /// A second handle of the same open file: its lock lasts as long as the database.
-    lock: File,
-}
+struct PageCache(FileBackend);
 
 impl StorageBackend for PageCache {
     fn len(&self) -> io::Result<u64> {
-        self.inner.len()
+        self.0.len()
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.inner.read(offset, out)
+        self.0.read(offset, out)
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
+        self.0.set_len(len)
     }
     fn sync_data(&self) -> io::Result<()> {
         Ok(()) // see the module: written is enough, it need not be on the platter
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.inner.write(offset, data)
+        self.0.write(offset, data)
     }
     fn close(&self) -> io::Result<()> {
-        self.lock.unlock()
+        Ok(()) // whoever opened the file lets go of it
     }
 }
 
@@ -58,6 +55,8 @@ impl StorageBackend for PageCache {
 pub(crate) struct Disk {
     database: Database,
     path: PathBuf,
+    /// A second handle of the same open file, which is locked through both.
+    file: File,
 }
 
 /// What a state file holds.
@@ -67,15 +66,11 @@ pub(crate) struct Loaded {
 }
 
 impl Disk {
-    /// Opens or creates the file, waiting a few seconds for another process to leave it.
-    pub fn open(path: &Path) -> Result<(Self, Loaded), SandboxError> {
+    /// Opens a file that is held by this process.
+    pub fn open(file: File, path: &Path) -> Result<(Self, Loaded), SandboxError> {
         let unreadable = |source: io::Error| SandboxError::Unreadable { path: path.to_owned(), source };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(unreadable)?;
-        }
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(unreadable)?;
-        lock(&file, path)?;
+        // from here on it may be another than was noted
+        Note::remove(path).map_err(unreadable)?;
         let handle = file.try_clone().map_err(unreadable)?;
         let damaged = |why: String| SandboxError::Damaged { path: path.to_owned(), why };
         let inner = FileBackend::new(file).map_err(|e| damaged(e.to_string()))?;
@@ -83,13 +78,24 @@ impl Disk {
         let opened = std::panic::catch_unwind(AssertUnwindSafe(move || {
             let database = Builder::new()
                 .set_cache_size(8 << 20)
-                .create_with_backend(PageCache { inner, lock: handle })
+                .create_with_backend(PageCache(inner))
                 .map_err(|e| e.to_string())?;
-            let disk = Self { database, path: path.to_owned() };
+            let disk = Self { database, path: path.to_owned(), file: handle };
             let loaded = disk.load()?;
             Ok((disk, loaded))
         }));
         opened.unwrap_or_else(|_| Err("its pages are broken".to_owned())).map_err(damaged)
+    }
+
+    /// Closes the file and notes who it is that it holds.
+    pub fn close(self, uid: Option<&str>) {
+        let Self { database, path, file } = self;
+        drop(database);
+        if let Some(uid) = uid {
+            Note::write(&path, &file, uid);
+        }
+        // a command that is about to start may have inherited the file
+        let _ = file.unlock();
     }
 
     fn load(&self) -> Result<Loaded, String> {
@@ -164,6 +170,17 @@ fn key_of(row: &str) -> Option<Key> {
     Some(Key::new(parts.next()?, parts.next()?, parts.next()?))
 }
 
+/// Takes the file for this process, or makes it; waits a few seconds for another process to leave it.
+pub(crate) fn hold(path: &Path) -> Result<File, SandboxError> {
+    let unreadable = |source: io::Error| SandboxError::Unreadable { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(unreadable)?;
+    }
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(unreadable)?;
+    lock(&file, path)?;
+    Ok(file)
+}
+
 fn lock(file: &File, path: &Path) -> Result<(), SandboxError> {
     let started = Instant::now();
     loop {
@@ -191,8 +208,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn open(path: &Path) -> Result<(Disk, Loaded), SandboxError> {
+        Disk::open(hold(path)?, path)
+    }
+
     fn reopened(path: &Path) -> Loaded {
-        Disk::open(path).expect("the file opens").1
+        open(path).expect("the file opens").1
     }
 
     #[test]
@@ -201,7 +222,7 @@ mod tests {
         let path = folder.path().join("state.redb");
         let key = Key::new("configmaps", "default", "a");
         {
-            let (disk, loaded) = Disk::open(&path).expect("a new file");
+            let (disk, loaded) = open(&path).expect("a new file");
             assert_eq!((loaded.objects.len(), loaded.version), (0, 0));
             disk.write([(&key, Some(&json!({"n": 1})))].into_iter(), 7).expect("written");
         }
@@ -214,8 +235,8 @@ mod tests {
     fn a_file_that_another_handle_has_open_is_refused_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.redb");
-        let _kept = Disk::open(&path).expect("a new file");
-        let error = Disk::open(&path).err().expect("the second is refused");
+        let _kept = open(&path).expect("a new file");
+        let error = open(&path).err().expect("the second is refused");
         assert!(error.to_string().contains("state.redb"), "{error}");
         assert!(matches!(error, SandboxError::InUse { .. }));
     }
@@ -225,7 +246,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.redb");
         std::fs::write(&path, vec![b'x'; 8192]).expect("written");
-        let error = Disk::open(&path).err().expect("garbage is refused");
+        let error = open(&path).err().expect("garbage is refused");
         assert!(matches!(error, SandboxError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("state.redb"), "{error}");
     }

@@ -15,6 +15,7 @@ mod disk;
 mod fault;
 mod holder;
 mod intake;
+mod kept;
 mod kinds;
 mod load;
 mod meta;
@@ -53,6 +54,7 @@ use tokio::runtime::Handle;
 
 pub use control::{Control, Front, Transport};
 pub use controllers::Timing;
+pub use kept::Kept;
 pub use load::{LeftOut, Loaded};
 pub use pods::EXECUTED;
 pub use serve::Served;
@@ -151,7 +153,12 @@ impl Sandbox {
     /// Opens the state in a file, or makes a new one there. One process at a time has it open; this waits a few seconds
     /// for another to leave.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, SandboxError> {
-        let (disk, loaded) = disk::Disk::open(path.as_ref())?;
+        Self::of_file(disk::hold(path.as_ref())?, path.as_ref(), options)
+    }
+
+    /// Opens the state in a file that this process holds.
+    fn of_file(file: std::fs::File, path: &Path, options: Options) -> Result<Self, SandboxError> {
+        let (disk, loaded) = disk::Disk::open(file, path)?;
         Self::with(Store::new(Some(disk), Some(loaded)), options)
     }
 

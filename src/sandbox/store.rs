@@ -70,6 +70,14 @@ struct State {
     collects: bool,
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        let Some(disk) = self.disk.take() else { return };
+        let namespace = self.get(&Key::new("namespaces", "", "kube-system"));
+        disk.close(namespace.as_deref().map(meta::uid));
+    }
+}
+
 /// The store. Watches wait for [`Store::subscribe`] and then read with [`Store::since`].
 pub(crate) struct Store {
     state: Mutex<State>,
