@@ -60,6 +60,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("inquire", &["cli"]),
     ("indicatif", &["cli", "report/terminal"]),
     ("console", &["cli", "report/terminal"]),
+    ("mimalloc", &["main"]),
 ];
 
 /// Crates of which no type may stand in a signature of the public API.
