@@ -72,6 +72,59 @@ impl Disk for OsDisk {
     }
 }
 
+/// The operating system's disk, asked before each operation whether it is done: a failing disk, for tests.
+pub trait Hindered: Send + Sync {
+    /// What the operation, by its name in [`Disk`], fails with. What was to be written is written by half then, as a full disk
+    /// does it.
+    fn next(&self, operation: &'static str) -> io::Result<()>;
+}
+
+impl<T: Hindered> Disk for T {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.next("create_dir")?;
+        OsDisk.create_dir(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.next("write").inspect_err(|_| drop(OsDisk.write(path, half(bytes))))?;
+        OsDisk.write(path, bytes)
+    }
+
+    fn append(&self, journal: &mut File, line: &[u8]) -> io::Result<()> {
+        self.next("append").inspect_err(|_| drop(OsDisk.append(journal, half(line))))?;
+        OsDisk.append(journal, line)
+    }
+
+    fn truncate(&self, journal: &File, length: u64) -> io::Result<()> {
+        self.next("truncate")?;
+        OsDisk.truncate(journal, length)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.next("sync")?;
+        OsDisk.sync(file)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.next("sync_dir")?;
+        OsDisk.sync_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.next("rename")?;
+        OsDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.next("remove")?;
+        OsDisk.remove(path)
+    }
+}
+
+fn half(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len() / 2]
+}
+
 /// Files that only their owner reads.
 pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -21,7 +21,7 @@ mod store;
 mod tests;
 mod writer;
 
-pub use disk::{Disk, OsDisk};
+pub use disk::{Disk, Hindered, OsDisk};
 pub use footing::{Footing, footing};
 pub use locks::{FileLock, folder};
 pub use store::FileStore;

@@ -2,8 +2,7 @@
 //! goes on once there is room.
 
 use std::{
-    fs::File,
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -12,7 +11,7 @@ use std::{
 };
 
 use runbook::{
-    journal::{Disk, OsDisk},
+    journal::{Hindered, OsDisk},
     model::ExitCode,
 };
 
@@ -34,7 +33,7 @@ struct Failing {
     tally: PathBuf,
 }
 
-impl Failing {
+impl Hindered for Failing {
     fn next(&self, name: &'static str) -> io::Result<()> {
         let n = self.done.fetch_add(1, Ordering::SeqCst) + 1;
         if n < self.from || n - self.from >= self.times {
@@ -47,49 +46,6 @@ impl Failing {
 
 fn words(tally: &Path) -> Vec<String> {
     std::fs::read_to_string(tally).unwrap_or_default().lines().map(Into::into).collect()
-}
-
-impl Disk for Failing {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.next("create_dir")?;
-        OsDisk.create_dir(path)
-    }
-
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.next("write").inspect_err(|_| drop(OsDisk.write(path, &bytes[..bytes.len() / 2])))?;
-        OsDisk.write(path, bytes)
-    }
-
-    fn append(&self, journal: &mut File, line: &[u8]) -> io::Result<()> {
-        // a full disk takes a part of the line
-        self.next("append").inspect_err(|_| drop(journal.write_all(&line[..line.len() / 2])))?;
-        OsDisk.append(journal, line)
-    }
-
-    fn truncate(&self, journal: &File, length: u64) -> io::Result<()> {
-        self.next("truncate")?;
-        OsDisk.truncate(journal, length)
-    }
-
-    fn sync(&self, file: &File) -> io::Result<()> {
-        self.next("sync")?;
-        OsDisk.sync(file)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.next("sync_dir")?;
-        OsDisk.sync_dir(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.next("rename")?;
-        OsDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.next("remove")?;
-        OsDisk.remove(path)
-    }
 }
 
 /// A disk of this desk that fails so.

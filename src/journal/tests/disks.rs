@@ -15,50 +15,16 @@ impl Faulty {
         Arc::new(Self { done: AtomicUsize::new(0), from, error, names: Mutex::default() })
     }
 
-    fn next(&self, name: &'static str) -> io::Result<()> {
-        self.names.lock().unwrap().push(name);
-        let n = self.done.fetch_add(1, Ordering::SeqCst);
-        if n >= self.from { Err(self.error.into()) } else { Ok(()) }
-    }
-
     fn count(&self, name: &str) -> usize {
         self.names.lock().unwrap().iter().filter(|known| **known == name).count()
     }
 }
 
-impl Disk for Faulty {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.next("create_dir")?;
-        OsDisk.create_dir(path)
-    }
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.next("write").inspect_err(|_| drop(OsDisk.write(path, &bytes[..bytes.len() / 2])))?;
-        OsDisk.write(path, bytes)
-    }
-    fn append(&self, journal: &mut File, line: &[u8]) -> io::Result<()> {
-        // a full disk takes a part of the line
-        self.next("append").inspect_err(|_| drop(journal.write_all(&line[..line.len() / 2])))?;
-        OsDisk.append(journal, line)
-    }
-    fn truncate(&self, journal: &File, length: u64) -> io::Result<()> {
-        self.next("truncate")?;
-        OsDisk.truncate(journal, length)
-    }
-    fn sync(&self, file: &File) -> io::Result<()> {
-        self.next("sync")?;
-        OsDisk.sync(file)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.next("sync_dir")?;
-        OsDisk.sync_dir(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.next("rename")?;
-        OsDisk.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.next("remove")?;
-        OsDisk.remove(path)
+impl Hindered for Faulty {
+    fn next(&self, name: &'static str) -> io::Result<()> {
+        self.names.lock().unwrap().push(name);
+        let n = self.done.fetch_add(1, Ordering::SeqCst);
+        if n >= self.from { Err(self.error.into()) } else { Ok(()) }
     }
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
@@ -14,10 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{
-    disk::{Disk, OsDisk},
-    *,
-};
+use super::*;
 use crate::{
     event::{
         Bearing, Closed, Event, Failure, FailureKind, Holder, Lock, LockError, Message, Said, Settings, Store,
