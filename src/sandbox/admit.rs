@@ -157,7 +157,7 @@ pub(crate) fn name_is_legal(kind: &Kind, name: &str) -> Result<(), ApiError> {
         "namespaces" if name.split('.').all(is_label) && name.contains('.') => (false, "must not contain dots"),
         "namespaces" => (is_label(name) && name.len() <= 63, LABEL),
         "services" => (is_label(name) && name.len() <= 63 && !name.starts_with(|c: char| c.is_ascii_digit()), SERVICE),
-        _ if kind.group == "rbac.authorization.k8s.io" => (
+        _ if matches!(kind.group.as_str(), "rbac.authorization.k8s.io" | "apiregistration.k8s.io") => (
             !matches!(name, "." | "..") && !name.contains(['/', '%']),
             if name.contains('/') { "may not contain '/'" } else { "may not contain '%'" },
         ),
@@ -190,7 +190,7 @@ pub(crate) fn namespace_takes(tx: &Tx<'_>, place: &Place, name: &str) -> Result<
 }
 
 /// Checks and completes a definition of a custom kind.
-pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
+pub(crate) fn definition(tx: &Tx<'_>, kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
     if kind.resource() != CRD_RESOURCE {
         return Ok(());
     }
@@ -246,7 +246,7 @@ pub(crate) fn definition(kind: &Kind, object: &mut Value) -> Result<(), ApiError
     if !causes.is_empty() {
         return Err(ApiError::invalid(kind, &name, &causes));
     }
-    kinds::establish(object, &meta::now());
+    kinds::establish(object, tx.fault(kind, "", &name).as_ref());
     Ok(())
 }
 
@@ -295,6 +295,7 @@ pub(crate) fn unchangeable(kind: &Kind, old: &Value, new: &Value) -> Result<(), 
     };
     match resource.as_str() {
         "secrets" => causes.extend(stays("type")),
+        "resourcequotas" => causes.extend(stays("spec.scopes")),
         "jobs.batch" if old["spec"]["suspend"] != true => {
             causes.extend(stays("spec.completions").filter(|_| old["spec"]["completionMode"] != "Indexed"));
             let plain = |object: &Value| object["spec"]["template"]["spec"].clone();
@@ -352,31 +353,4 @@ pub(crate) fn account_exists(tx: &Tx<'_>, place: &Place, pod: &Value) -> Result<
     }
     let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
     Err(ApiError::forbidden(&place.kind, meta::name(pod), &why, None))
-}
-
-/// Refuses a new object that a quota of its namespace has no room for.
-pub(crate) fn quota_allows(tx: &Tx<'_>, place: &Place, object: &Value) -> Result<(), ApiError> {
-    let Some(namespace) = place.namespace.as_deref().filter(|_| place.kind.resource() != "resourcequotas") else {
-        return Ok(());
-    };
-    let resource = place.kind.resource();
-    let counted = format!("count/{resource}");
-    for (_, quota) in tx.list("resourcequotas", Some(namespace)) {
-        let Some(hard) = quota["status"]["hard"].as_object().or_else(|| quota["spec"]["hard"].as_object()) else {
-            continue;
-        };
-        for (name, limit) in hard.iter().filter(|(name, _)| **name == resource || **name == counted) {
-            let used = tx.list(&resource, Some(namespace)).len() as u64;
-            let most = limit.as_str().and_then(|text| text.parse::<u64>().ok()).or_else(|| limit.as_u64());
-            if most.is_some_and(|most| used + 1 > most) {
-                let why = format!(
-                    "exceeded quota: {}, requested: {name}=1, used: {name}={used}, limited: {name}={}",
-                    meta::name(&quota),
-                    limit.as_str().map_or_else(|| limit.to_string(), str::to_owned)
-                );
-                return Err(ApiError::forbidden(&place.kind, meta::name(object), &why, None));
-            }
-        }
-    }
-    Ok(())
 }

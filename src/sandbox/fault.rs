@@ -28,6 +28,15 @@ impl Faults {
         self.changed.send_modify(|count| *count += 1);
     }
 
+    /// Does something while no fault is in force.
+    pub fn lifted<T>(&self, work: impl FnOnce() -> T) -> T {
+        let told = self.now();
+        self.set(Vec::new());
+        let done = work();
+        self.set(told.to_vec());
+        done
+    }
+
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

@@ -17,12 +17,14 @@ mod holder;
 mod intake;
 mod kept;
 mod kinds;
+mod limits;
 mod load;
 mod meta;
 mod openapi;
 mod patch;
 mod pods;
 mod protobuf;
+mod quota;
 mod read;
 mod remove;
 mod request;
@@ -37,6 +39,7 @@ mod status;
 mod store;
 mod strategic;
 mod table;
+mod usage;
 mod validate;
 mod watch;
 mod write;
@@ -168,11 +171,13 @@ impl Sandbox {
     }
 
     fn with(store: Store, options: Options) -> Result<Self, SandboxError> {
+        let faults = Arc::new(Faults::new(options.faults.clone()));
+        let store = store.heeding(Arc::clone(&faults));
         let store = if options.controllers { store } else { store.without_collector() };
-        seed::lay_down(&store, options.seed).map_err(|error| SandboxError::NotSetUp {
+        let laid = faults.lifted(|| seed::lay_down(&store, options.seed));
+        laid.map_err(|error| SandboxError::NotSetUp {
             why: error.body()["message"].as_str().unwrap_or_default().to_owned(),
         })?;
-        let faults = Arc::new(Faults::new(options.faults.clone()));
         let inner = Inner { store: Arc::new(store), options, faults, running: AtomicBool::new(false) };
         let sandbox = Self { inner: Arc::new(inner) };
         if let Some(runtime) = &sandbox.inner.options.runtime {
@@ -211,7 +216,8 @@ impl Sandbox {
             why: error.body()["message"].as_str().unwrap_or_default().to_owned(),
         };
         let all = self.inner.store.clear().map_err(set_up)?;
-        seed::lay_down(&self.inner.store, self.inner.options.seed).map_err(set_up)?;
+        let laid = self.inner.faults.lifted(|| seed::lay_down(&self.inner.store, self.inner.options.seed));
+        laid.map_err(set_up)?;
         Ok(all)
     }
 

@@ -7,6 +7,11 @@ use super::schema;
 
 const REFERENCE: &str = "#/components/schemas/";
 
+/// How kubectl asks for the older document, before it says that it knows no such kind.
+pub(crate) const SECOND_IN_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// The older document in that form, which names no kinds: its `swagger` field, `2.0`.
+pub(crate) const SECOND_EMPTY: &[u8] = b"\x0a\x032.0";
+
 /// `/openapi/v3`: where the documents are.
 pub(crate) fn index(registry: &Registry) -> Value {
     let mut paths = Map::new();

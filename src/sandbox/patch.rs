@@ -142,11 +142,12 @@ fn server_side_apply(
         subresource: place.subresource.clone(),
         api_version: place.api_version(),
     };
-    if !place.kind.is_custom() && config["kind"].is_string() && config["apiVersion"].is_string() {
-        let (sent, named) = (config["apiVersion"].as_str().unwrap_or_default(), &config["kind"]);
-        if sent == place.api_version() && *named != place.kind.kind.as_str() {
+    if !place.kind.is_custom() {
+        let (sent, kind) =
+            (config["apiVersion"].as_str().unwrap_or_default(), config["kind"].as_str().unwrap_or_default());
+        let untyped = sent.is_empty() || kind.is_empty();
+        if untyped || sent == place.api_version() && kind != place.kind.kind {
             let (group, version) = sent.split_once('/').unwrap_or(("", sent));
-            let kind = named.as_str().unwrap_or_default();
             return Err(ApiError::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
         }
     }

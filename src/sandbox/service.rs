@@ -158,6 +158,9 @@ fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
         Target::Group(group) => Ok(json(200, &discovery::group(&registry, &group))),
         Target::Resources(group, version) => Ok(json(200, &discovery::resources(&registry, &group, &version))),
         Target::OpenApi => Ok(json(200, &openapi::index(&registry))),
+        Target::OpenApi2 if call.accept.contains(openapi::SECOND_IN_PROTOBUF) => {
+            Ok(respond(200, &openapi::SECOND_IN_PROTOBUF.replace('@', "."), openapi::SECOND_EMPTY))
+        }
         Target::OpenApi2 => Ok(json(200, &openapi::second(&registry))),
         Target::OpenApiOf(group, version) => match openapi::document(&registry, &group, &version) {
             Some(document) => Ok(json(200, &document)),

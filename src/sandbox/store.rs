@@ -11,9 +11,11 @@ use tokio::sync::watch;
 
 use super::SandboxError;
 use super::disk::{Disk, Loaded};
-use super::kinds::{CRD_RESOURCE, Registry};
+use super::fault::{self, Faults};
+use super::kinds::{CRD_RESOURCE, Kind, Registry};
 use super::meta;
 use super::status::ApiError;
+use crate::model::FaultHow;
 
 /// How many events of the past a watch can start from.
 const RING: usize = 8192;
@@ -68,6 +70,7 @@ struct State {
     disk: Option<Disk>,
     /// Whether what an object owned goes with it.
     collects: bool,
+    faults: Arc<Faults>,
 }
 
 impl Drop for State {
@@ -103,6 +106,7 @@ impl Store {
             dependents: HashMap::new(),
             disk,
             collects: true,
+            faults: Arc::new(Faults::new(Vec::new())),
         };
         for (key, object) in rows {
             state.place(&key, Arc::new(object));
@@ -115,6 +119,12 @@ impl Store {
     /// Leaves objects alone whose owner has gone, as a server without controllers does.
     pub fn without_collector(self) -> Self {
         self.lock().collects = false;
+        self
+    }
+
+    /// Heeds these faults where a write decides what becomes of an object.
+    pub fn heeding(self, faults: Arc<Faults>) -> Self {
+        self.lock().faults = faults;
         self
     }
 
@@ -314,6 +324,11 @@ impl Tx<'_> {
 
     pub fn registry(&self) -> Arc<Registry> {
         Arc::clone(&self.state.registry)
+    }
+
+    /// What a fault makes of an object.
+    pub fn fault(&self, kind: &Kind, namespace: &str, name: &str) -> Option<FaultHow> {
+        fault::of(&self.state.faults.now(), kind, namespace, name).cloned()
     }
 
     /// Whether what an object owned goes with it.

@@ -193,6 +193,16 @@ fn external(object: &Value) -> Value {
     }
 }
 
+/// `pods: 1/3, requests.cpu: 500m/2`: what is used of a quota, or of its limits.
+fn allowance(quota: &Value, limits: bool) -> Value {
+    let status = &quota["status"];
+    let hard = status["hard"].as_object().into_iter().flatten();
+    let of = hard.filter(|(name, _)| name.starts_with("limits.") == limits).map(|(name, hard)| {
+        format!("{name}: {}/{}", status["used"][name].as_str().unwrap_or("0"), hard.as_str().unwrap_or_default())
+    });
+    of.collect::<Vec<_>>().join(", ").into()
+}
+
 #[allow(clippy::too_many_lines)] // a table: one row a column
 fn columns<'a>(kind: &'a Kind, version: &str) -> Vec<Column<'a>> {
     let made = |name, sort, priority, cell: fn(&Value) -> Value| Column {
@@ -235,6 +245,9 @@ fn columns<'a>(kind: &'a Kind, version: &str) -> Vec<Column<'a>> {
         "configmaps" => {
             columns.push(whole("Data", |o| (count(&o["data"]) + count(&o["binaryData"])).into()));
             columns.push(age);
+        }
+        "resourcequotas" => {
+            columns.extend([text("Request", |o| allowance(o, false)), text("Limit", |o| allowance(o, true)), age]);
         }
         "secrets" => {
             columns.push(text("Type", |o| o["type"].clone()));

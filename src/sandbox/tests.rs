@@ -5,7 +5,9 @@ mod api;
 mod controlling;
 mod discovering;
 mod durable;
+mod faults;
 mod platform;
+mod quotas;
 mod watching;
 mod workloads;
 

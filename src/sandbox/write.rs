@@ -9,7 +9,9 @@ use super::apply::{self, Manager, Operation};
 use super::defaults;
 use super::intake;
 use super::kinds::CRD_RESOURCE;
+use super::limits;
 use super::meta;
+use super::quota;
 use super::remove;
 use super::request::{Call, Place};
 use super::status::{ApiError, Cause};
@@ -149,7 +151,7 @@ pub(crate) fn insert(
     if let Some(manager) = manager {
         apply::recorded(kind, &Value::Null, &mut object, manager);
     }
-    admit::definition(kind, &mut object)?;
+    admit::definition(tx, kind, &mut object)?;
     if kind.resource() == CRD_RESOURCE && object["metadata"]["managedFields"].is_array() {
         let mut before = object.clone();
         let stored = object["status"]["storedVersions"].clone();
@@ -164,10 +166,11 @@ pub(crate) fn insert(
     }
     if kind.resource() == "pods" {
         admit::account_exists(tx, place, &object)?;
+        limits::fill(tx, place, &mut object);
     }
     defaults::decide(kind, &mut object);
     judged(place, &object, None)?;
-    admit::quota_allows(tx, place, &object)?;
+    room_for(tx, place, &object, None)?;
     Ok(tx.put(&key, object))
 }
 
@@ -220,10 +223,13 @@ pub(crate) fn update(
         apply::recorded(kind, old, &mut new, manager);
     }
     if place.subresource.is_empty() {
-        admit::definition(kind, &mut new)?;
+        admit::definition(tx, kind, &mut new)?;
         defaults::decide(kind, &mut new);
     }
     judged(place, &new, Some(old))?;
+    if place.subresource.is_empty() {
+        room_for(tx, place, &new, Some(old))?;
+    }
     if apply::same_but_times(old, &new) {
         return Ok(Arc::clone(old));
     }
@@ -233,6 +239,16 @@ pub(crate) fn update(
         return Ok(Arc::new(new));
     }
     Ok(tx.put(&key, new))
+}
+
+/// Refuses what the namespace's limits and quotas have no room for.
+fn room_for(tx: &mut Tx<'_>, place: &Place, new: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+    match place.kind.resource().as_str() {
+        "pods" if old.is_none() => limits::admit(tx, place, new)?,
+        "persistentvolumeclaims" => limits::admit(tx, place, new)?,
+        _ => {}
+    }
+    quota::admit(tx, place, new, old)
 }
 
 /// Whether a status says nothing: that of an object that was just made.

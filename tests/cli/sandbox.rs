@@ -58,7 +58,7 @@ fn has_kubectl() -> Option<()> {
 }
 
 const BROKEN: &str = r#"step("Start it").change(|| k8s::apply("deployment.yaml"))
-    .verify("it runs", || k8s::ready("Deployment/default/api")).within("20s");
+    .verify("it runs", || k8s::ready("Deployment/default/api")).within("4s");
 "#;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1

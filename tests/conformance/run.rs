@@ -96,6 +96,11 @@ async fn case_on(side: &Side, area: &str, id: &str, case: &Case) -> Vec<Answer> 
                 let value = last.pointer(pointer).cloned().unwrap_or_default();
                 words.insert(name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             }
+            Step::Settle => {
+                if matches!(side, Side::Real(_)) {
+                    tokio::time::sleep(Duration::from_millis(400)).await;
+                }
+            }
             Step::Wait { path } => {
                 let path = filled(path, &words);
                 let sent = Sent {

@@ -10,6 +10,7 @@
 //! KEEP old /metadata/uid                   a value of the last answer, from then on `$old`
 //! SETUP POST @sa {metadata: {name: b}}     must succeed, is not compared
 //! WAIT @things                             asks until it is there, is not compared
+//! SETTLE                                   a moment for a server to hear of what it decides by, which nothing tells
 //! differs: why                             the next request answers differently, and that stays so
 //! ```
 //!
@@ -74,6 +75,7 @@ pub enum Step {
     Request(Request),
     Keep { name: String, pointer: String },
     Wait { path: String },
+    Settle,
 }
 
 #[derive(Debug, Clone)]
@@ -119,6 +121,7 @@ pub fn cases(area: &str, text: &str) -> Vec<Case> {
                 Step::Keep { name: name.to_owned(), pointer: pointer.to_owned() }
             }
             "WAIT" => Step::Wait { path: expanded(rest.trim()).0 },
+            "SETTLE" => Step::Settle,
             "SETUP" => Step::Request(Request { compared: false, ..request(area, line, rest) }),
             _ => Step::Request(Request { differs: differs.take(), ..request(area, line, &text) }),
         });

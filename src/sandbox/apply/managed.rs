@@ -103,8 +103,8 @@ fn write_entries(object: &mut Value, mut entries: Vec<Entry>) {
             map.insert("manager".into(), entry.manager.name.into());
             map.insert("operation".into(), operation.into());
             map.insert("apiVersion".into(), entry.manager.api_version.into());
-            // Through the scale subresource a server notes no time.
-            if entry.manager.subresource != "scale" {
+            // Through the scale subresource a server notes no time, nor of an apply that changes nothing.
+            if entry.manager.subresource != "scale" && !entry.time.is_empty() {
                 map.insert("time".into(), entry.time.into());
             }
             map.insert("fieldsType".into(), "FieldsV1".into());
@@ -200,16 +200,17 @@ pub(crate) fn applied(
         }
         tree::prune(node, &mut merged, &dropped, &kept);
     }
-    let gone = tree::difference(node, &ownable(live), &ownable(&merged)).removed;
+    let changes = tree::difference(node, &ownable(live), &ownable(&merged));
+    let gone = changes.removed;
+    let is_same = changes.changed.is_empty() && gone.is_empty();
     for entry in entries.iter_mut().filter(|entry| !entry.manager.is(manager)) {
         entry.fields = entry.fields.minus(&gone);
     }
-    let entry = Entry { manager: manager.clone(), fields: set, time: meta::now() };
-    match mine {
-        Some(mine) if entries[mine].fields == entry.fields && entries[mine].manager == *manager => {}
-        Some(mine) => entries[mine] = entry,
-        None => entries.push(entry),
-    }
+    // Where nothing changes the time stays what it was; whoever comes to what is there has none.
+    let before = mine.map(|mine| entries.remove(mine).time);
+    let is_new = meta::uid(live).is_empty();
+    let time = if is_same && !is_new { before.unwrap_or_default() } else { meta::now() };
+    entries.push(Entry { manager: manager.clone(), fields: set, time });
     write_entries(&mut merged, entries);
     Ok(merged)
 }

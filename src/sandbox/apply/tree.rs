@@ -119,17 +119,52 @@ pub(super) fn merge(node: Node<'_>, live: &Value, applied: &Value) -> Value {
             Value::Object(merged)
         }
         (Value::Array(before), Value::Array(after)) if node.shape() != Shape::Atomic => {
-            let mut merged = before.clone();
-            for item in after {
-                let step = node.step_of(item);
-                match merged.iter_mut().find(|live| node.step_of(live) == step) {
-                    Some(live) => *live = merge(node.item(), live, item),
-                    None => merged.push(item.clone()),
+            let steps = |items: &[Value]| items.iter().map(|item| node.step_of(item)).collect::<Vec<Step>>();
+            let (standing, named) = (steps(before), steps(after));
+            let at = |items: &'_ [Value], steps: &[Step], step: &Step| {
+                steps.iter().position(|one| one == step).and_then(|place| items.get(place).cloned())
+            };
+            let both = in_order(&standing, &named).into_iter().filter_map(|step| {
+                match (at(before, &standing, step), at(after, &named, step)) {
+                    (Some(live), Some(item)) => Some(merge(node.item(), &live, &item)),
+                    (live, item) => item.or(live),
                 }
-            }
-            Value::Array(merged)
+            });
+            Value::Array(both.collect())
         }
         _ => applied.clone(),
+    }
+}
+
+/// The items of both lists: those that are named in the order in which they are named, the others where they stand.
+fn in_order<'a>(standing: &'a [Step], named: &'a [Step]) -> Vec<&'a Step> {
+    let mut order: Vec<&Step> = Vec::with_capacity(standing.len().max(named.len()));
+    let (mut left, mut right) = (0, 0);
+    loop {
+        let (mine, theirs) = (standing.get(left), named.get(right));
+        if mine.is_none() && theirs.is_none() {
+            return order;
+        }
+        if let Some(mine) = mine {
+            let next_shared = named.iter().skip(right).find(|step| standing.contains(step));
+            if Some(mine) == theirs {
+                right += 1;
+            } else if named.contains(mine) {
+                if theirs.is_none() || order.contains(&mine) || next_shared.is_some_and(|shared| shared != mine) {
+                    // it has, or will have, its place among those that are named
+                    left += 1;
+                    continue;
+                }
+                order.extend(theirs);
+                right += 1;
+                continue;
+            }
+            order.push(mine);
+            left += 1;
+        } else {
+            order.extend(theirs);
+            right += 1;
+        }
     }
 }
 
@@ -144,8 +179,12 @@ pub(super) fn prune(node: Node<'_>, value: &mut Value, drop: &Fields, keep: &Fie
                     continue;
                 };
                 let kept = keep.below.get(step).unwrap_or(&none);
+                let was_hollow = is_hollow(child);
                 prune(node.child(name), child, dropped, kept);
-                if kept.is_empty() && (dropped.owned && dropped.below.is_empty() || is_hollow(child)) {
+                if is_hollow(child) && !was_hollow && !kept.is_empty() {
+                    // what this emptied goes even where it is applied as empty
+                    *child = Value::Null;
+                } else if kept.is_empty() && (dropped.owned && dropped.below.is_empty() || is_hollow(child)) {
                     map.remove(name);
                 }
             }
@@ -176,5 +215,30 @@ fn is_hollow(value: &Value) -> bool {
         Value::Object(map) => map.is_empty(),
         Value::Array(items) => items.is_empty(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_items_come_in_the_order_applied_and_the_others_stay_between_them() {
+        for (standing, named, expected) in [
+            ("abc", "", "abc"),
+            ("", "ab", "ab"),
+            ("ab", "ba", "ba"),
+            ("abc", "ca", "bca"),
+            ("axbyc", "cb", "axycb"),
+            ("ab", "cab", "cab"),
+            ("ab", "acb", "acb"),
+            ("xa", "b", "xab"),
+        ] {
+            let steps = |text: &str| text.chars().map(|c| Step::Field(c.to_string())).collect::<Vec<_>>();
+            let (left, right) = (steps(standing), steps(named));
+            let order = in_order(&left, &right);
+            let text: String = order.iter().map(|step| step.to_string().replace('.', "")).collect();
+            assert_eq!(text, expected, "{standing} and {named}");
+        }
     }
 }

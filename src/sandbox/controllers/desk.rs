@@ -11,6 +11,7 @@ use super::super::request::Place;
 use super::super::status::ApiError;
 use super::super::store::{Key, Store};
 use super::super::write;
+use super::events;
 
 pub(super) struct Desk<'a> {
     pub store: &'a Store,
@@ -65,19 +66,22 @@ impl Desk<'_> {
         let (Some(status), Some(place)) = (status, self.place(&key.resource, &key.namespace, "status")) else {
             return;
         };
+        let component = manager;
         let manager = by(manager, &place, Operation::Update);
         let result = self.store.write(false, |tx| {
-            let Some(old) = tx.get(key) else {
-                return Ok(());
+            let Some(old) = tx.get(key).filter(|old| old["status"] != status) else {
+                return Ok(None);
             };
-            if old["status"] == status {
-                return Ok(());
-            }
             let mut new = (*old).clone();
             new["status"] = status;
-            write::update(tx, &place, &old, new, Some(&manager)).map(|_| ())
+            let new = write::update(tx, &place, &old, new, Some(&manager))?;
+            Ok(Some((old, new)))
         });
-        report(key, result);
+        match result {
+            Ok(Some((old, new))) => events::tell_change(self, component, &old, &new),
+            Ok(None) => {}
+            Err(error) => report(key, Err(error)),
+        }
     }
 
     /// Changes an object, if it is still there.

@@ -108,6 +108,10 @@ impl Controller for Endpoints {
         true
     }
 
+    fn can_fail(&self) -> bool {
+        false
+    }
+
     fn concerned(&self, desk: &Desk<'_>, event: &Event) -> Vec<Key> {
         if &*event.key.resource != pod::RESOURCE {
             return Vec::new();

@@ -9,9 +9,11 @@
 mod claim;
 mod cron_job;
 mod daemon_set;
+mod definition;
 mod deployment;
 mod desk;
 mod endpoints;
+mod events;
 mod external_secret;
 mod flux;
 mod gateway;
@@ -20,6 +22,7 @@ mod job;
 mod kustomization;
 mod namespace;
 mod pod;
+mod quota;
 mod replica_set;
 mod revision;
 mod route;
@@ -110,6 +113,11 @@ trait Controller: Send + Sync {
     fn again(&self, _object: &Value) -> Option<Duration> {
         None
     }
+
+    /// Whether its objects can be told not to become ready.
+    fn can_fail(&self) -> bool {
+        true
+    }
 }
 
 /// A kind whose controller does no more than write a status, and other objects.
@@ -149,6 +157,11 @@ trait Simulated: Send + Sync {
     fn again(&self, _object: &Value) -> Option<Duration> {
         None
     }
+
+    /// See [`Controller::can_fail`].
+    fn can_fail(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Simulated> Controller for T {
@@ -175,6 +188,9 @@ impl<T: Simulated> Controller for T {
         }
         let settled = self.settled(desk, &object, told.failure());
         if settled.as_ref() == Some(&object["status"]) {
+            if let Some(message) = told.failure() {
+                events::tell_failure(desk, self.manager(), &object, message, false);
+            }
             return false;
         }
         if Simulated::is_sum(self) && told.failure().is_none() {
@@ -186,8 +202,12 @@ impl<T: Simulated> Controller for T {
     }
 
     fn act(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told) {
-        if !meta::is_terminating(object) && !self.suspended(object) && *told != Told::Stall {
-            desk.write_status(key, self.manager(), self.settled(desk, object, told.failure()));
+        if meta::is_terminating(object) || self.suspended(object) || *told == Told::Stall {
+            return;
+        }
+        desk.write_status(key, self.manager(), self.settled(desk, object, told.failure()));
+        if let (Some(message), Some(failed)) = (told.failure(), desk.store.get(key)) {
+            events::tell_failure(desk, self.manager(), &failed, message, true);
         }
     }
 
@@ -198,12 +218,18 @@ impl<T: Simulated> Controller for T {
     fn again(&self, object: &Value) -> Option<Duration> {
         Simulated::again(self, object)
     }
+
+    fn can_fail(&self) -> bool {
+        Simulated::can_fail(self)
+    }
 }
 
 fn all() -> Vec<Box<dyn Controller>> {
     let mut all: Vec<Box<dyn Controller>> = vec![
         Box::new(namespace::Namespaces),
+        Box::new(definition::Definitions),
         Box::new(claim::Claims),
+        Box::new(quota::Quotas),
         Box::new(service::Services),
         Box::new(service::Ingresses),
         Box::new(endpoints::Endpoints),
@@ -229,10 +255,17 @@ fn all() -> Vec<Box<dyn Controller>> {
     all
 }
 
+/// The resources whose objects can be told not to become ready.
+pub(crate) fn controlled() -> Vec<&'static str> {
+    let mut resources: Vec<&str> =
+        all().iter().filter(|controller| controller.can_fail()).map(|controller| controller.resource()).collect();
+    resources.dedup();
+    resources
+}
+
 /// Why a fault would never do anything.
 pub(crate) fn trouble(registry: &Registry, fault: &Fault) -> Option<String> {
-    let controlled: Vec<&str> = all().iter().map(|controller| controller.resource()).collect();
-    fault::trouble(registry, &controlled, fault)
+    fault::trouble(registry, &controlled(), fault)
 }
 
 /// Runs all controllers until the store is gone.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::meta;
 use super::super::remove;
 use super::super::store::{Event, Key};
-use super::desk::{Desk, report};
+use super::desk::{Desk, MANAGER, report};
 use super::{Controller, Told};
 
 pub(super) struct Namespaces;
@@ -26,13 +26,23 @@ impl Controller for Namespaces {
 
     fn look(&self, desk: &Desk<'_>, key: &Key, object: &Arc<Value>, told: &Told) -> bool {
         if meta::is_terminating(object) {
-            return *told == Told::Settle;
+            return match told {
+                Told::Settle => true,
+                Told::Stall => false,
+                Told::Fail(message) => {
+                    let kind = "NamespaceDeletionContentFailure";
+                    let condition = meta::condition(object, kind, "True", "ContentDeletionFailed", message);
+                    let status = json!({"phase": "Terminating", "conditions": [condition]});
+                    desk.write_status(key, MANAGER, Some(status));
+                    false
+                }
+            };
         }
         if desk.get("serviceaccounts", &key.name, "default").is_none() {
             let account = json!({
                 "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": &*key.name},
             });
-            desk.apply(&account, "kube-controller-manager");
+            desk.apply(&account, MANAGER);
         }
         false
     }

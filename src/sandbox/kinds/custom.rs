@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::meta;
 use super::{Kind, Origin, Scale};
+use crate::model::FaultHow;
 
 /// The key of definitions in the store.
 pub(crate) const CRD_RESOURCE: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -20,6 +22,9 @@ fn texts(value: &Value, pointer: &str) -> Vec<String> {
 
 /// The kind that a definition serves; `None` when it lacks a name, a plural or a served version.
 pub(super) fn kind_of(definition: &Arc<Value>) -> Option<Kind> {
+    if is_held_back(definition) {
+        return None;
+    }
     let group = text(definition, "/spec/group")?;
     let kind = text(definition, "/spec/names/kind")?;
     let plural = text(definition, "/spec/names/plural")?;
@@ -84,8 +89,8 @@ pub(super) fn priority(version: &str) -> (u8, u32, u32) {
     digits(rest).map_or((0, 0, 0), |major| (3, major, 0))
 }
 
-/// Writes what a server writes into a definition: defaulted names, and the status that says it is served.
-pub(crate) fn establish(definition: &mut Value, now: &str) {
+/// Writes what a server writes into a definition: defaulted names, and the status that says whether it is served.
+pub(crate) fn establish(definition: &mut Value, fault: Option<&FaultHow>) {
     let Some(names) = definition.pointer("/spec/names").cloned() else {
         return;
     };
@@ -99,29 +104,60 @@ pub(crate) fn establish(definition: &mut Value, now: &str) {
     if accepted["singular"].is_null() {
         accepted["singular"] = kind.to_lowercase().into();
     }
-    definition["spec"]["names"] = accepted.clone();
+    definition["spec"]["names"] = accepted;
     if definition.pointer("/spec/conversion").is_none() {
         definition["spec"]["conversion"] = json!({"strategy": "None"});
     }
-    let stored: Vec<Value> = definition
-        .pointer("/spec/versions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|v| v["storage"] == true)
-        .map(|v| v["name"].clone())
-        .collect();
-    let since =
-        definition.pointer("/status/conditions/0/lastTransitionTime").and_then(Value::as_str).unwrap_or(now).to_owned();
-    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since});
-    definition["status"] = json!({
-        "acceptedNames": accepted,
-        "conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ],
-        "storedVersions": stored,
-    });
+    definition["status"] = match fault {
+        None | Some(FaultHow::Flap(_)) => established(definition, None),
+        Some(FaultHow::Fail(message)) => established(definition, Some(message)),
+        Some(FaultHow::Stall) => installing(definition),
+    };
+}
+
+/// The status of a definition that is served, or that is not because of a fault.
+pub(crate) fn established(definition: &Value, fault: Option<&str>) -> Value {
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        meta::condition(definition, kind, status, reason, message)
+    };
+    let (names, conditions) = match fault {
+        None => (
+            definition["spec"]["names"].clone(),
+            json!([
+                condition("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+                condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+            ]),
+        ),
+        Some(message) => (
+            json!({"plural": "", "kind": ""}),
+            json!([
+                condition("NamesAccepted", "False", "KindConflict", message),
+                condition("Established", "False", "NotAccepted", "not all names are accepted"),
+            ]),
+        ),
+    };
+    status(definition, &names, &conditions)
+}
+
+/// The status of a definition whose names are accepted and that is not served yet.
+pub(crate) fn installing(definition: &Value) -> Value {
+    let conditions = json!([
+        meta::condition(definition, "NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+        meta::condition(definition, "Established", "False", "Installing", "the initial names have been accepted"),
+    ]);
+    status(definition, &definition["spec"]["names"], &conditions)
+}
+
+fn status(definition: &Value, names: &Value, conditions: &Value) -> Value {
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let stored: Vec<Value> = versions.filter(|v| v["storage"] == true).map(|v| v["name"].clone()).collect();
+    json!({"acceptedNames": names, "conditions": conditions, "storedVersions": stored})
+}
+
+/// Whether a definition says that it is not served.
+fn is_held_back(definition: &Value) -> bool {
+    let conditions = definition["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|condition| condition["type"] == "Established" && condition["status"] == "False")
 }
 
 #[cfg(test)]

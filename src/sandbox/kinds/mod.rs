@@ -14,7 +14,7 @@ use super::status::qualified;
 use builtin::Sub;
 
 pub(crate) use crds::brought_definitions;
-pub(crate) use custom::{CRD_RESOURCE, establish};
+pub(crate) use custom::{CRD_RESOURCE, establish, established, installing};
 
 /// Where a kind comes from; some answers of a server differ between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

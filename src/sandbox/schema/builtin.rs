@@ -14,9 +14,17 @@ struct Record {
     schemas: BTreeMap<&'static str, (&'static str, OnceLock<Value>)>,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread asked for the record.
+    pub(crate) static ASKED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 fn record() -> &'static Record {
     static TEXT: OnceLock<String> = OnceLock::new();
     static RECORD: OnceLock<Record> = OnceLock::new();
+    #[cfg(test)]
+    ASKED.with(|asked| asked.set(asked.get() + 1));
     RECORD.get_or_init(|| {
         let text = TEXT.get_or_init(|| {
             let mut text = String::new();

@@ -13,8 +13,11 @@ mod typed;
 
 use serde_json::Value;
 
+#[cfg(test)]
+pub(crate) use builtin::ASKED;
 pub(crate) use builtin::{closure, document};
 pub(crate) use decode::{blank_status, decode};
+pub(crate) use quantity::Quantity;
 pub(crate) use structural::{default_into, misfits, prune, structural_errors};
 pub(crate) use typed::typed_errors;
 

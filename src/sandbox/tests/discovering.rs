@@ -114,3 +114,20 @@ async fn a_new_cluster_has_what_a_platform_brings() {
     assert_eq!(bare.get("/apis/gateway.networking.k8s.io/v1/gatewayclasses/sandbox").await.0, 404);
     assert_ne!(bare.uid(), sandbox.uid());
 }
+
+#[tokio::test]
+async fn the_record_of_the_built_in_kinds_is_not_unpacked_before_an_object_needs_it() {
+    let asked = || super::schema::ASKED.with(std::cell::Cell::get);
+    let before = asked();
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        let sandbox = Sandbox::open(folder.path().join("state"), quick()).expect("opens");
+        assert!(!sandbox.uid().is_empty());
+        for path in ["/version", "/api", "/apis", "/apis/apps/v1", "/api/v1", "/api/v1/namespaces/kube-system"] {
+            assert_eq!(sandbox.get(path).await.0, 200, "{path}");
+        }
+        assert_eq!(asked(), before, "a run that changes nothing needs names only");
+    }
+    sandbox().post(MAPS, config_map("a", json!({}))).await;
+    assert_ne!(asked(), before);
+}

@@ -1,5 +1,7 @@
 //! What is wrong with an object beyond its schema: the checks that a server's code makes for the commonest kinds.
 
+mod amounts;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -123,6 +125,9 @@ pub(crate) fn misfits(kind: &Kind, object: &Value) -> Vec<Cause> {
         }
         "secrets" => secret(object, &mut found),
         "persistentvolumeclaims" => claim(spec, &mut found),
+        "resourcequotas" => amounts::quota(spec, &mut found),
+        "limitranges" => amounts::limits(spec, &mut found),
+        "horizontalpodautoscalers.autoscaling" => amounts::autoscaler(spec, &mut found),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             binding(object, &mut found);
         }
