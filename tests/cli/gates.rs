@@ -2,7 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::program::{TWO, World, eventually};
+use crate::{
+    badserver::{BadServer, Does},
+    program::{TWO, World, eventually},
+};
 
 const SECOND: &str = "/api/v1/namespaces/default/configmaps/second";
 
@@ -189,4 +192,22 @@ fn a_manual_step_waits_for_done_and_is_verified() {
     world.change("staging", "ConfigMap", "hello", &crate::program::config_map("hello", "hello"));
     world.run(&format!("resume {run}")).exits(0);
     assert_eq!(world.journal(&run).of("step.done-by-hand")[0]["reason"], "pressed");
+}
+
+#[test]
+fn whether_an_approval_has_expired_is_decided_by_the_servers_clock() {
+    let server = BadServer::start();
+    let world = World::with(TWO);
+    server.is_staging_of(&world);
+    world.go().exits(20);
+    let run = world.only();
+    // good for an hour, and to the server it is two hours later by now
+    world.run(&format!("approve {run}")).exits(0);
+    server.when("", "", Does::Dated(jiff::SignedDuration::from_hours(2)));
+    world.run(&format!("resume {run}")).exits(22).says("the approval expired at");
+    assert!(server.object(SECOND).is_none());
+    server.heals();
+    world.run(&format!("approve {run}")).exits(0);
+    world.run(&format!("resume {run}")).exits(0);
+    assert!(server.object(SECOND).is_some());
 }

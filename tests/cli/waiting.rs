@@ -111,6 +111,32 @@ fn who_is_to_be_told_gets_the_event_as_json_and_no_more_of_the_environment_than_
 }
 
 #[test]
+fn that_an_approval_expired_is_told_where_it_is_asked_for() {
+    let world = World::with(&TWO.replace("annoyed?\")", "annoyed?\").expires(\"1s\")"));
+    notify(&world, "\"expired\"", "\"sh\", \"-c\", \"cat >> told\"");
+    world.go().exits(20);
+    let run = world.only();
+    assert!(!world.path("told").exists(), "that it waits is not asked for");
+    world.run(&format!("approve {run}")).exits(0);
+    let soon = Timestamp::now() + jiff::SignedDuration::from_millis(1100);
+    is_over(soon);
+    world.run(&format!("resume {run}")).exits(22);
+    let told: Value = serde_json::from_slice(&std::fs::read(world.path("told")).unwrap()).unwrap();
+    assert_eq!((&told["on"], &told["exit"]), (&json!("expired"), &json!(22)));
+}
+
+#[test]
+fn who_takes_longer_than_ten_seconds_to_be_told_is_not_waited_for() {
+    let world = World::with(TWO);
+    notify(&world, "\"waiting\"", "\"sh\", \"-c\", \"echo $$ > told; exec sleep 600\"");
+    let began = std::time::Instant::now();
+    world.go().exits(20).says("nobody was told that the run is waiting").says("it took longer than 10 s");
+    assert!(began.elapsed() >= std::time::Duration::from_secs(10));
+    let pid = std::fs::read_to_string(world.path("told")).unwrap();
+    assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "it was ended");
+}
+
+#[test]
 fn that_nobody_could_be_told_is_noted_and_stops_nothing() {
     let world = World::with(TWO);
     notify(&world, "\"waiting\"", "\"sh\", \"-c\", \"echo no such channel >&2; exit 3\"");

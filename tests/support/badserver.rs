@@ -44,6 +44,8 @@ pub enum Does {
     Cuts(usize),
     /// Does what is asked, after so long.
     Late(Duration),
+    /// Does what is asked, with a `Date` that is so far from now.
+    Dated(jiff::SignedDuration),
     /// Does what is asked twice, and gives the second answer.
     Twice,
     /// Calls this, and does what is asked.
@@ -271,6 +273,12 @@ impl Front {
             Some(Does::Late(by)) => {
                 tokio::time::sleep(by).await;
                 self.well(request).await
+            }
+            Some(Does::Dated(by)) => {
+                let mut answer = self.well(request).await?;
+                let date = (jiff::Timestamp::now() + by).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                answer.headers_mut().insert(header::DATE, date.parse().unwrap());
+                Ok(answer)
             }
             Some(Does::Twice) => {
                 drop(self.well(request.clone()).await?);
