@@ -29,7 +29,8 @@ pub struct Document {
 }
 
 /// Reads every document of YAML or JSON text, scalars as kubectl reads them (`yes` is true, `010` is 8). Empty ones are left out.
-/// Known differences: `nO` and the like, in mixed case, are booleans here; a float with `_` in it is a text; `1e400` is refused.
+/// Known differences: `nO` and the like, in mixed case, are booleans here; a float with `_` in it is a text; `1e400` and keys
+/// that are given twice are refused; where a merge stands after keys that it has too, the keys win.
 ///
 /// # Errors
 /// The first thing that is not YAML, a duplicate key, or aliases that expand too far.

@@ -103,6 +103,7 @@ fn what_is_no_yaml_is_refused_with_its_place() {
     assert!(error.message.contains("duplicate"), "{error}");
     assert!(documents("a:\n\tb: 1", "a.yaml").is_err());
     assert!(documents("a: .inf", "a.yaml").is_err());
+    assert!(documents("{~: 1}", "a.yaml").unwrap_err().message.contains("not a text"), "as in kubectl");
 }
 
 #[test]

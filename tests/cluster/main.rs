@@ -10,3 +10,4 @@ mod not_run;
 mod places;
 mod run;
 mod servers;
+mod yaml;
