@@ -138,6 +138,42 @@ fn a_program_gets_sections_questions_findings_edges_and_the_digest() {
 }
 
 #[test]
+fn on_a_context_the_picture_has_what_depends_on_the_touched_objects() {
+    const READER: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: reader, namespace: default}
+spec:
+  selector: {matchLabels: {app: reader}}
+  template:
+    metadata: {labels: {app: reader}}
+    spec: {containers: [{name: c, image: example.com/c, envFrom: [{configMapRef: {name: hello}}]}]}
+";
+    let world = World::new();
+    world.file("reader.yaml", READER);
+    world.playbook("reader", "step(\"Read\").change(|| k8s::apply(\"reader.yaml\")).verify(\"v\", || k8s::exists(\"Deployment/default/reader\"));");
+    world.run("run reader.rhai --context staging").exits(0);
+    world.playbook("p", GREET);
+    let ids = |context: &str| {
+        let graph = world.run(&format!("plan p.rhai{context} -o json")).exits(0).json()["graph"].clone();
+        let nodes: Vec<Value> = graph["nodes"].as_array().unwrap().clone();
+        let edges = graph["edges"].as_array().unwrap().iter();
+        let why = edges.map(|e| e["why"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ");
+        (nodes.into_iter().map(|node| (node["id"].clone(), node["exists"].clone())).collect::<Vec<_>>(), why)
+    };
+    let reader = "object:Deployment.apps/default/reader";
+    let (offline, _) = ids("");
+    assert!(offline.iter().all(|(id, exists)| id != reader && exists.is_null()), "{offline:#?}");
+    let (there, why) = ids(" --context staging");
+    assert!(there.contains(&(reader.into(), true.into())), "{there:#?}");
+    assert!(
+        there.contains(&("object:ConfigMap/default/hello".into(), false.into())),
+        "it is not there yet: {there:#?}"
+    );
+    assert!(why.contains("configMapRef"), "{why}");
+    world.run("plan p.rhai --html --context staging").exits(0).prints("not in the cluster").prints("reader");
+}
+
+#[test]
 fn what_changed_is_said_by_section_and_step_and_is_exit_code_3() {
     let world = World::with(GREET);
     fs::copy(world.path("p.rhai"), world.path("old.rhai")).unwrap();

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::{commands::run::Params, global::Global, say};
 use crate::{
+    event::Cancel,
     model::{Digest, ExitCode, Finding, Plan, Severity},
     report::{self, Declared, Document, Picture},
     runbook::{Error, ErrorKind, Playbook, Runbook},
@@ -47,7 +48,10 @@ impl Args {
         if let Some(old) = &self.diff {
             return self.differs(global, &runbook, &playbook, old, params);
         }
-        let seen = self.look(&playbook, params)?;
+        let mut seen = Seen::offline(declared(&playbook, self.context.as_deref(), params));
+        if self.html || global.json() {
+            self.survey(&playbook, &mut seen);
+        }
         let refused = seen.findings.iter().any(|finding| finding.severity == Severity::Error);
         let declared = seen.declared(self.context.as_deref());
         if !self.html && !global.json() {
@@ -65,9 +69,21 @@ impl Args {
         Ok(if refused { ExitCode::Refused } else { ExitCode::Done })
     }
 
-    /// The plan, and what is known of it.
-    fn look(&self, playbook: &Playbook, params: BTreeMap<String, Value>) -> Result<Seen, Error> {
-        Ok(Seen::offline(declared(playbook, self.context.as_deref(), params)))
+    /// Looks at what the context holds, for what depends on the touched objects; what could not be looked at is a note.
+    fn survey(&self, playbook: &Playbook, seen: &mut Seen) {
+        let named = self.context.as_deref().filter(|context| playbook.contexts().iter().any(|known| known == context));
+        let note = |words: String| Finding::note("unseen", words);
+        match named.map(|context| playbook.survey(context, &Cancel::new())) {
+            Some(Ok(survey)) => {
+                let unseen = survey.unseen.into_iter();
+                seen.findings.extend(unseen.map(|(kind, why)| note(format!("{kind} was not looked at: {why}"))));
+                seen.held = Some(survey.objects);
+            }
+            Some(Err(error)) => {
+                seen.findings.push(note(format!("what depends on the touched objects was not looked at: {error}")));
+            }
+            None => {}
+        }
     }
 
     /// Exits with 3 where the plans differ.

@@ -141,6 +141,8 @@ impl Picture {
 struct Drawing {
     picture: Picture,
     places: BTreeMap<String, usize>,
+    /// The edges, to know them again.
+    joined: BTreeSet<Edge>,
     graph: Graph,
     /// What the cluster holds, where it was asked.
     held: Option<BTreeSet<ObjectRef>>,
@@ -156,7 +158,14 @@ impl Drawing {
         let planned: BTreeSet<ObjectRef> = manifests.iter().map(reference).collect();
         let mut all = manifests;
         all.extend(cluster.unwrap_or_default().into_iter().filter(|object| !planned.contains(&reference(object))));
-        Self { picture: Picture::default(), places: BTreeMap::new(), graph: Graph::of(&all), held, roots: vec![] }
+        Self {
+            picture: Picture::default(),
+            places: BTreeMap::new(),
+            joined: BTreeSet::new(),
+            graph: Graph::of(&all),
+            held,
+            roots: vec![],
+        }
     }
 
     fn add(&mut self, id: String, sort: NodeSort, label: &str, column: usize) -> usize {
@@ -181,7 +190,7 @@ impl Drawing {
     fn join(&mut self, from: usize, to: usize, sort: EdgeSort, why: &str) {
         let id = |place: usize| self.picture.nodes[place].id.clone();
         let edge = Edge { from: id(from), to: id(to), sort, why: one_line(why) };
-        if from != to && !self.picture.edges.contains(&edge) {
+        if from != to && self.joined.insert(edge.clone()) {
             self.picture.edges.push(edge);
         }
     }
