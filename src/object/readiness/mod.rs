@@ -116,6 +116,14 @@ fn decide(object: &Value, now: Timestamp) -> Status {
     if let (Some(observed), Some(generation)) = (int(object, "status.observedGeneration"), about.generation())
         && observed != generation
     {
+        // a condition that names this generation says more than the count does: Flux leaves that at -1 until the first success
+        let of_this = |kind| condition(object, kind).filter(|found| found.observed_generation == Some(generation));
+        if let Some(stalled) = of_this("Stalled").filter(Condition::holds) {
+            return Status::by(State::Failed, &stalled);
+        }
+        if let Some(ready) = of_this("Ready").filter(|ready| !ready.holds()) {
+            return Status::by(State::InProgress, &ready);
+        }
         let last = condition(object, "Ready").map(|ready| format!("; last seen: {}", ready.message_or_status()));
         let message =
             format!("generation {generation} is not seen yet (observed: {observed}){}", last.unwrap_or_default());
@@ -145,6 +153,7 @@ fn by_kind(object: &Value, now: Timestamp) -> Option<Status> {
         ("apps", "ReplicaSet") => workload::replica_set(object),
         ("batch", "Job") => job::status(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::status(object),
+        ("apiregistration.k8s.io", "APIService") => simple::api_service(object),
         ("external-secrets.io", kind) => return secrets::status(kind, object),
         ("gateway.networking.k8s.io", kind) => return gateway::status(kind, object),
         (group, kind) if group.ends_with(".toolkit.fluxcd.io") => return flux::status(kind, object),

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::Status;
+use super::{State, Status, conditions::condition};
 use crate::object::path::{at, text};
 
 /// A namespace is there at once; only its end takes time.
@@ -37,4 +37,13 @@ pub(super) fn service(object: &Value) -> Status {
         return Status::in_progress("NoAddress", "the load balancer has no address yet");
     }
     Status::current("the load balancer has an address")
+}
+
+/// Its group is served when the server behind it answers.
+pub(super) fn api_service(object: &Value) -> Status {
+    match condition(object, "Available") {
+        Some(available) if available.holds() => Status::by(State::Current, &available),
+        Some(available) => Status::by(State::InProgress, &available),
+        None => Status::in_progress("NoStatus", "its controller has not reported yet"),
+    }
 }

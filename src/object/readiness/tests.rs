@@ -60,9 +60,25 @@ fn any_object_follows_the_generic_order() {
                 "BadSpec: no such chart",
             ),
             (
-                with(json!({ "observedGeneration": 1 }), &[("Ready", "False", "x", "old words")]),
+                json!({ "observedGeneration": 1, "conditions": [
+                    { "type": "Ready", "status": "False", "reason": "x", "message": "old words", "observedGeneration": 1 } ] }),
                 InProgress,
                 "last seen: old words",
+            ),
+            (
+                with(json!({ "observedGeneration": -1 }), &[("Ready", "False", "BuildFailed", "no such folder")]),
+                InProgress,
+                "BuildFailed: no such folder",
+            ),
+            (
+                with(json!({ "observedGeneration": 1 }), &[("Stalled", "True", "BadSpec", "no such chart")]),
+                Failed,
+                "BadSpec: no such chart",
+            ),
+            (
+                with(json!({ "observedGeneration": 1 }), &[("Ready", "True", "Done", "all good")]),
+                InProgress,
+                "GenerationNotObserved",
             ),
         ],
     );
@@ -85,6 +101,7 @@ fn a_deployment() {
     let done = ("Progressing", "True", "NewReplicaSetAvailable", "it has progressed");
     let going = ("Progressing", "True", "ReplicaSetUpdated", "is progressing");
     let late = ("Progressing", "False", "ProgressDeadlineExceeded", "has timed out progressing");
+    let refused = ("ReplicaFailure", "True", "FailedCreate", "quota exceeded");
     table(
         "apps/v1",
         "Deployment",
@@ -101,6 +118,8 @@ fn a_deployment() {
             (with(part(3, 3, 3, 3), &[up, going]), InProgress, "is progressing"),
             (with(part(3, 3, 3, 3), &[up]), InProgress, "ReplicaSet"),
             (with(part(3, 3, 3, 3), &[up, done]), Current, "it has progressed"),
+            (with(part(2, 2, 2, 2), &[up, going, refused]), InProgress, "quota exceeded"),
+            (with(part(3, 3, 3, 3), &[up, done, refused]), Current, "it has progressed"),
             (with(part(3, 1, 2, 2), &[up, late]), Failed, "has timed out"),
             (with(part(3, 3, 3, 3), &[up, late]), InProgress, "has timed out"),
         ],
@@ -301,6 +320,21 @@ fn a_definition() {
                 Current,
                 "Initial",
             ),
+        ],
+    );
+}
+
+#[test]
+fn an_api_service() {
+    let available = |status, reason| with(json!({}), &[("Available", status, reason, "as its server says")]);
+    table(
+        "apiregistration.k8s.io/v1",
+        "APIService",
+        &json!({}),
+        &[
+            (json!({}), InProgress, "not reported"),
+            (available("False", "ServiceNotFound"), InProgress, "ServiceNotFound: as its server says"),
+            (available("True", "Passed"), Current, "Passed"),
         ],
     );
 }

@@ -53,7 +53,8 @@ pub(super) fn deployment(object: &Value) -> Status {
     });
     match (counted, late) {
         (Some(_), Some(late)) => return Status::by(State::Failed, &late),
-        (Some(behind), None) => return behind,
+        // pods that may not be made: the counts alone would not say why
+        (Some(behind), None) => return failure_of_replicas(object).unwrap_or(behind),
         // every replica is there: the condition is left from before an undo, and its controller will see so
         (None, Some(late)) => return Status::by(State::InProgress, &late),
         (None, None) => {}
@@ -121,9 +122,15 @@ pub(super) fn daemon_set(object: &Value) -> Status {
     .unwrap_or_else(|| Status::current(format!("{wanted} pods are ready")))
 }
 
+/// What the API server said when a pod was to be made.
+fn failure_of_replicas(object: &Value) -> Option<Status> {
+    let failure = condition(object, "ReplicaFailure").filter(Condition::holds)?;
+    Some(Status::by(State::InProgress, &failure))
+}
+
 pub(super) fn replica_set(object: &Value) -> Status {
-    if let Some(failure) = condition(object, "ReplicaFailure").filter(Condition::holds) {
-        return Status::by(State::InProgress, &failure);
+    if let Some(failure) = failure_of_replicas(object) {
+        return failure;
     }
     if at(object, "status").is_none() {
         return Status::in_progress("GenerationNotObserved", "its controller has not seen it yet");
