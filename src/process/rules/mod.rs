@@ -135,6 +135,13 @@ pub fn has_rules(tool: &str) -> bool {
     TOOLS.iter().any(|t| t.name == tool)
 }
 
+/// The subcommands that a tool's own rules know, each with its words (`a|b` where a word has other names) and what it may
+/// do; nothing for one that is always refused.
+pub fn subcommands(tool: &str) -> Vec<(&'static str, Option<Kind>)> {
+    let rows = TOOLS.iter().find(|t| t.name == tool).map(|tool| tool.rows).unwrap_or_default();
+    rows.iter().map(|(words, rule)| (*words, rule.kind())).collect()
+}
+
 /// Decides what a command may do, from its arguments and what `runbook.toml` declares.
 ///
 /// # Errors

@@ -16,6 +16,18 @@ pub(super) enum Rule {
     Refused(&'static str),
 }
 
+impl Rule {
+    /// What it may do, where it may run at all.
+    pub fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Read => Some(Kind::Read),
+            Self::Dry(_) => Some(Kind::DryRunnable),
+            Self::Change => Some(Kind::Change),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
 /// Words of a subcommand, `a|b` where a word has other names, and what it is.
 pub(super) type Row = (&'static str, Rule);
 

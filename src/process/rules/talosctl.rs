@@ -19,7 +19,7 @@ const ROWS: &[Row] = &[
     ("help", Read),
     ("health", Read),
     ("dmesg", Read),
-    ("logs|log", Read),
+    ("logs", Read),
     ("list|ls", Read),
     ("read|cat", Read),
     ("memory|m|free", Read),
@@ -34,8 +34,11 @@ const ROWS: &[Row] = &[
     ("cgroups|cg", Read),
     ("events", Read),
     ("inspect dependencies", Read),
-    ("image|images list|ls|default|k8s-bundle|talos-bundle|source-bundle", Read),
-    ("image|images pull|remove|cache-create|cache-serve", Change),
+    ("image|images list|ls|default", Read),
+    ("image|images pull|cache-create", Change),
+    // of Talos 1.12 and later
+    ("image|images k8s-bundle|talos-bundle|source-bundle", Read),
+    ("image|images remove|cache-serve", Change),
     ("etcd members|status", Read),
     ("etcd alarm list", Read),
     ("etcd alarm disarm", Change),
@@ -104,10 +107,13 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
                 .refused("a dry run with --mode=try cancels a rollback that is pending")
                 .help("use another --mode"));
         }
+        "apply-config" | "apply" if values(found.args, "--mode", Some("-m")).contains(&"interactive") => {
+            return Err(found.refused("--mode=interactive waits for a person").help("use another --mode"));
+        }
         "service" | "services" => service(found),
         // It is a dry run unless told otherwise.
         "rotate-ca" if !found.args.iter().any(|arg| arg == "--dry-run=false") => found.rule = Read,
-        "health" | "logs" | "log" | "dmesg" | "events" if found.has(&["-f", "--follow"]) => {
+        "health" | "logs" | "dmesg" | "events" if found.has(&["-f", "--follow"]) => {
             return Err(found.refused("it does not end by itself").help("leave out the flag"));
         }
         _ => {}

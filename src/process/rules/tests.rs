@@ -145,6 +145,8 @@ fn what_is_unknown_or_unattended_or_runs_anything_is_refused() {
         ("talosctl etcd bogus", "no rule knows `talosctl etcd bogus`"),
         ("talosctl -n 1 apply-config --insecure -f x", "without the cluster's identity"),
         ("talosctl -n 1 apply-config --dry-run --mode=try -f x", "cancels a rollback"),
+        ("talosctl -n 1 apply-config --mode=interactive -f x", "waits for a person"),
+        ("talosctl -n 1 apply -m interactive -f x", "waits for a person"),
         ("kustomize build --enable-exec .", "run programs"),
         ("kustomize build https://github.com/x/y", "would be fetched"),
         ("gcloud container clusters get-credentials x", "writes a kubeconfig"),
