@@ -101,7 +101,11 @@ pub(super) fn matching<'a>(
     all.dedup();
     let found: Vec<String> = all.iter().filter(|path| matcher.is_match(path)).cloned().collect();
     if found.is_empty() {
-        let nearest = nearest(&normal, all.iter().map(String::as_str).chain(top(root).iter().map(String::as_str)));
+        let nearest = if root.join(&normal).is_dir() {
+            vec![format!("{normal}/**")]
+        } else {
+            nearest(&normal, all.iter().map(String::as_str).chain(top(root).iter().map(String::as_str)))
+        };
         return Err(BundleError::NoMatch { pattern: pattern.into(), nearest });
     }
     Ok(found)

@@ -74,6 +74,8 @@ fn what_is_missing_is_named_with_the_nearest_existing_name() {
     }
     let error = bundle.add_glob("manifets/**").unwrap_err().to_string();
     assert!(error.contains("no file matches") && error.contains("`manifests`"), "{error}");
+    let error = bundle.add_glob("manifests").unwrap_err().to_string();
+    assert!(error.contains("`manifests/**`"), "a folder's files are all below it: {error}");
     assert!(bundle.add_glob("a[").unwrap_err().to_string().contains("is not a pattern"));
     let error = bundle.text("manifests/namespace.yaml").unwrap_err();
     assert_eq!(

@@ -19,7 +19,9 @@ impl Call {
                     continue;
                 }
                 let message = format!("`{} {}` reads {file}, which is not in the bundle", class.tool, class.subcommand);
-                return Err(EffectError::new(Sort::Refused, message).help(format!("add files(\"{path}\")")));
+                let is_folder = door.parts.folder.as_ref().is_some_and(|folder| folder.join(path).is_dir());
+                let all = if is_folder { "/**" } else { "" };
+                return Err(EffectError::new(Sort::Refused, message).help(format!("add files(\"{path}{all}\")")));
             };
             let now = door.parts.folder.as_ref().map(|folder| std::fs::read(folder.join(path)));
             if now.is_some_and(|now| now.map_or(true, |now| now != bytes)) {
