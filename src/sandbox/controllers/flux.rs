@@ -51,10 +51,9 @@ pub(super) fn reconciling(object: &Value, message: &str, keep: &[&str]) -> Value
     status
 }
 
-/// A status that failed; tried again when something changes.
+/// A status that failed; tried again when something changes. What was observed stays what last went well, as with Flux.
 pub(super) fn failed(object: &Value, reason: &str, message: &str, keep: &[&str]) -> Value {
     let mut status = reconciling(object, "", keep);
-    status["observedGeneration"] = meta::generation(object).into();
     status["conditions"] = json!([observed(object, "Ready", "False", reason, message)]);
     handled(object, &mut status);
     status
