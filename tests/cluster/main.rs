@@ -3,6 +3,7 @@
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
 mod client;
+mod flux;
 #[path = "../support/migration.rs"]
 mod migration;
 #[path = "../support/not_run.rs"]
@@ -10,4 +11,6 @@ mod not_run;
 mod places;
 mod run;
 mod servers;
+mod tools;
+mod workloads;
 mod yaml;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{World, eventually, play};
 use crate::apiserver;
 
-const VERIFIES: u32 = 20;
+const VERIFIES: u32 = 100;
 
 /// Requests of this verb about pod templates, which nothing but this test reads.
 fn requests(server: &apiserver::Cluster, metric: &str, verb: &str) -> f64 {
@@ -58,8 +58,9 @@ fn a_verify_is_one_list_and_one_watch_and_sees_its_event_at_once() {
     live.ends().exits(0);
     times.sort_unstable();
     println!(
-        "status answered -> step.verified, ms over {VERIFIES}: p50 {}, max {}: {times:?}",
+        "answered -> step.verified in the journal, ms over {VERIFIES}: p50 {}, p99 {}, max {}",
         times[times.len() / 2],
+        times[times.len() * 99 / 100 - 1],
         times[times.len() - 1]
     );
     let wanted = f64::from(VERIFIES);

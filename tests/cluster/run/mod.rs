@@ -18,6 +18,6 @@ mod permission;
 mod undo;
 mod users;
 mod web;
-mod world;
+pub mod world;
 
 use world::{World, eventually, play};

@@ -97,7 +97,9 @@ impl World {
 
     /// Writes a file beside the playbooks.
     pub fn file(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// A file beside the playbooks.
@@ -108,6 +110,21 @@ impl World {
     /// Where private kubeconfigs are written.
     pub fn tmp(&self) -> PathBuf {
         self.root.path().join("tmp")
+    }
+
+    /// Has the programs of a folder found before all others.
+    pub fn programs(&mut self, folder: &Path) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        self.env.push(("PATH", std::env::join_paths(folders).unwrap().into()));
+    }
+
+    /// The text of all incident records.
+    pub fn incidents(&self) -> String {
+        let Ok(entries) = fs::read_dir(self.root.path().join("state/incidents")) else { return String::new() };
+        let files =
+            entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md"));
+        files.map(|file| fs::read_to_string(file).unwrap()).collect()
     }
 
     fn command(&self, line: &str) -> Command {

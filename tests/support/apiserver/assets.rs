@@ -14,8 +14,37 @@ fn tests_dir() -> PathBuf {
 /// # Errors
 /// Why there is none, in one line.
 pub fn servers() -> Result<PathBuf, String> {
-    let out = Command::new("bash").arg(tests_dir().join("controlplane/assets")).output();
-    let out = out.map_err(|e| format!("bash, which finds the servers, does not start: {e}"))?;
+    built("controlplane")
+}
+
+/// The folder with kube-controller-manager, kube-scheduler and kwok, and kwok's stages.
+///
+/// # Errors
+/// Why there is none, in one line.
+pub fn workloads() -> Result<PathBuf, String> {
+    built("workloads")
+}
+
+/// The folder with Flux's controllers, and the programs flux, helm and kustomize.
+///
+/// # Errors
+/// Why there is none, in one line.
+pub fn flux() -> Result<PathBuf, String> {
+    built("flux")
+}
+
+/// The folder with talosctl.
+///
+/// # Errors
+/// Why there is none, in one line.
+pub fn talos() -> Result<PathBuf, String> {
+    built("talos")
+}
+
+/// The folder that the script `assets` of a module in `tests` names.
+fn built(module: &str) -> Result<PathBuf, String> {
+    let out = Command::new("bash").arg(tests_dir().join(module).join("assets")).output();
+    let out = out.map_err(|e| format!("bash, which finds what tests/{module} builds, does not start: {e}"))?;
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).trim_end().into());
     }

@@ -131,6 +131,14 @@ impl Client {
         assert!(status < 300 || status == 404, "DELETE {path}: {status} {body}");
     }
 
+    /// Merges fields into an object; one that is gone is fine.
+    pub fn merge(&self, reference: &str, fields: &Value) {
+        let path = self.path_of(reference);
+        let body = fields.to_string().into_bytes();
+        let (status, body) = self.send(Method::PATCH, &path, "application/merge-patch+json", body);
+        assert!(status < 300 || status == 404, "PATCH {path}: {status} {body}");
+    }
+
     /// Applies every document of a YAML text server-side.
     pub fn apply(&self, yaml: &str) -> Vec<Value> {
         let documents: Vec<Value> = serde_yaml::from_multiple(yaml).unwrap_or_else(|e| panic!("{e}\n{yaml}"));

@@ -12,13 +12,22 @@ use super::{Client, eventually};
 
 /// Applies the CRDs in `folders` unless that was done to this cluster before, and waits until each is served.
 pub fn ensure(client: &Client, dir: &Path, folders: &[PathBuf], project: &str) {
-    let done = dir.join(format!("crds-{project}"));
-    // Test processes share clusters: the first one applies, the others wait for it.
+    once(dir, &format!("crds-{project}"), || apply_all(client, folders, project));
+}
+
+/// Does something to a cluster unless it was done before. Test processes share clusters: the first one does it, the others
+/// wait for it.
+pub fn once(dir: &Path, what: &str, act: impl FnOnce()) {
+    let done = dir.join(what);
     let lock = File::create(done.with_extension("lock")).unwrap();
     lock.lock().unwrap();
-    if done.exists() {
-        return;
+    if !done.exists() {
+        act();
+        fs::write(done, "").unwrap();
     }
+}
+
+fn apply_all(client: &Client, folders: &[PathBuf], project: &str) {
     let names: Vec<String> = folders.iter().flat_map(|f| apply(client, f)).collect();
     assert!(!names.is_empty(), "no CRD of {project} in {folders:?}");
     for name in &names {
@@ -26,7 +35,6 @@ pub fn ensure(client: &Client, dir: &Path, folders: &[PathBuf], project: &str) {
         let served = eventually(Duration::from_mins(1), || served(client, &client.read(&crd)).then_some(()));
         assert!(served.is_some(), "{name} is not served after 60 s: {}", client.read(&crd)["status"]);
     }
-    fs::write(done, "").unwrap();
 }
 
 /// Applies every CRD of a folder; generated files are called `<group>_<plural>.yaml`.

@@ -4,13 +4,14 @@
 //! servers running; the system closes it with the process, so nothing a test does or suffers leaves a server behind.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::ErrorKind,
     net::TcpListener,
     os::unix::{fs::DirBuilderExt, fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -52,33 +53,51 @@ impl Drop for Held {
     }
 }
 
+/// Clusters that start together.
+pub struct Set<'a> {
+    /// The folder with kube-apiserver and etcd.
+    pub assets: &'a Path,
+    /// A cluster for each name.
+    pub names: &'a [&'a str],
+    /// Writes the command lines of more servers into a cluster's folder.
+    pub more: &'a dyn Fn(&Path),
+}
+
+impl<'a> Set<'a> {
+    /// Clusters of an API server each, and nothing else.
+    pub fn plain(assets: &'a Path, names: &'a [&'a str]) -> Self {
+        Self { assets, names, more: &|_| () }
+    }
+}
+
 /// Starts clusters that end when the value is dropped.
-pub fn own(assets: &Path, names: &[&str]) -> Arc<Held> {
-    let (mut held, keeper) = start(&base(), assets, names, 0);
+pub fn own(set: &Set<'_>) -> Arc<Held> {
+    let (mut held, keeper) = start(&base(), set, 0);
     held.keeper = Some(keeper);
     Arc::new(held)
 }
 
-/// The clusters that all test processes share: those that run, or else new ones.
-pub fn shared(assets: &Path, names: &[&str]) -> Arc<Held> {
-    static SHARED: OnceLock<Arc<Held>> = OnceLock::new();
-    let find = || {
+/// The clusters of that name that all test processes share: those that run, or else new ones.
+pub fn shared(name: &'static str, set: &Set<'_>) -> Arc<Held> {
+    static SHARED: Mutex<BTreeMap<&str, Arc<Held>>> = Mutex::new(BTreeMap::new());
+    let mut shared = SHARED.lock().unwrap();
+    let found = shared.entry(name).or_insert_with(|| {
         let base = base();
         // Held until the servers are ready: the other processes wait here meanwhile.
-        let lock = File::create(base.join("lock")).unwrap();
+        let lock = File::create(base.join(format!("lock-{name}"))).unwrap();
         lock.lock().unwrap();
-        let current = base.join("current");
+        let current = base.join(format!("current-{name}"));
         let running = fs::read_to_string(&current).ok().and_then(|dir| {
             let alive = hold(Path::new(&dir)).ok()?;
             Some(Held { dir: dir.into(), alive: Some(alive), keeper: None })
         });
         Arc::new(running.unwrap_or_else(|| {
-            let (held, _) = start(&base, assets, names, GRACE);
+            let (held, _) = start(&base, set, GRACE);
             fs::write(&current, held.dir.to_str().unwrap()).unwrap();
             held
         }))
-    };
-    SHARED.get_or_init(find).clone()
+    });
+    found.clone()
 }
 
 /// Where folders of clusters are made: what `./test` names, or a folder of this user that outlasts the process.
@@ -102,10 +121,11 @@ fn hold(dir: &Path) -> std::io::Result<File> {
     Ok(held)
 }
 
-fn start(base: &Path, assets: &Path, names: &[&str], grace: u32) -> (Held, Child) {
+fn start(base: &Path, set: &Set<'_>, grace: u32) -> (Held, Child) {
+    let names = set.names;
     let dir = tempfile::Builder::new().prefix("clusters-").tempdir_in(base).unwrap().keep();
     for (i, name) in names.iter().enumerate() {
-        prepare(&dir.join(name), assets, name, &format!("10.{}.0", 96 + i));
+        prepare(&dir.join(name), set.assets, name, &format!("10.{}.0", 96 + i));
     }
     let read = |name: &str, file: &str| fs::read_to_string(dir.join(name).join(file)).unwrap();
     let parts: Vec<_> =
@@ -118,7 +138,9 @@ fn start(base: &Path, assets: &Path, names: &[&str], grace: u32) -> (Held, Child
     };
     kubeconfig::write(&dir.join("kubeconfig"), &entries());
     for e in entries() {
-        kubeconfig::write(&dir.join(e.name).join("kubeconfig"), &[e]);
+        let folder = dir.join(e.name);
+        kubeconfig::write(&folder.join("kubeconfig"), &[e]);
+        (set.more)(&folder);
     }
 
     let pipe = dir.join("alive");
@@ -156,11 +178,6 @@ fn prepare(dir: &Path, assets: &Path, name: &str, service: &str) {
     fs::write(dir.join("url"), &url).unwrap();
     let path = |file: &str| dir.join(file).to_str().unwrap().to_owned();
     let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
-    let args = |program: &str, flags: &[(&str, String)]| {
-        let program = assets.join(program).to_str().unwrap().to_owned();
-        let flags = flags.iter().map(|(flag, value)| format!("--{flag}={value}"));
-        std::iter::once(program).chain(flags).map(|a| a + "\n").collect::<String>()
-    };
     let etcd = [
         ("name", name.to_owned()),
         ("data-dir", path("etcd")),
@@ -172,7 +189,7 @@ fn prepare(dir: &Path, assets: &Path, name: &str, service: &str) {
         ("initial-advertise-peer-urls", peer.clone()),
         ("initial-cluster", format!("{name}={peer}")),
     ];
-    fs::write(dir.join("etcd.args"), args("etcd", &etcd)).unwrap();
+    serve(dir, "etcd", &[], &assets.join("etcd"), &etcd);
     let apiserver = [
         ("bind-address", "127.0.0.1".to_owned()),
         ("advertise-address", "127.0.0.1".to_owned()),
@@ -191,12 +208,20 @@ fn prepare(dir: &Path, assets: &Path, name: &str, service: &str) {
         ("authorization-mode", "Node,RBAC".to_owned()),
         ("allow-privileged", "true".to_owned()),
     ];
-    fs::write(dir.join("apiserver.args"), args("kube-apiserver", &apiserver)).unwrap();
+    serve(dir, "apiserver", &[], &assets.join("kube-apiserver"), &apiserver);
+}
+
+/// Writes the command line of a server of a cluster: more of its environment, as `NAME=value`, its program and its flags.
+pub fn serve(dir: &Path, name: &str, env: &[String], program: &Path, flags: &[(&str, String)]) {
+    let env = ["env".to_owned()].into_iter().chain(env.iter().cloned());
+    let flags = flags.iter().map(|(flag, value)| format!("--{flag}={value}"));
+    let command = env.chain([program.to_str().unwrap().to_owned()]).chain(flags);
+    fs::write(dir.join(name).with_extension("args"), command.map(|part| part + "\n").collect::<String>()).unwrap();
 }
 
 /// A port that is free, below those that systems give to outgoing connections: a server that is started again finds it
 /// free again.
-fn listener() -> TcpListener {
+pub fn listener() -> TcpListener {
     let port = || u16::from_ne_bytes(random_bytes()) % 16_000 + 16_000;
     (0..1000).find_map(|_| TcpListener::bind(("127.0.0.1", port())).ok()).expect("one of a thousand ports is free")
 }

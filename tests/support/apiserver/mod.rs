@@ -18,10 +18,12 @@ pub mod assets;
 mod client;
 pub mod controllers;
 mod crds;
+pub mod flux;
 mod keeper;
 mod kubeconfig;
 pub mod kubelet;
 pub mod pki;
+pub mod workloads;
 
 pub use crate::not_run::or_not_run;
 use std::{
@@ -33,7 +35,7 @@ use std::{
 pub use client::Client;
 #[allow(unused_imports, reason = "each test binary uses its own part of this")]
 pub use controllers::Controllers;
-use keeper::Held;
+use keeper::{Held, Set};
 use serde_json::Value;
 
 /// The names of the two clusters that [`shared`] and [`own`] give.
@@ -50,7 +52,7 @@ pub fn available() -> Result<PathBuf, String> {
 /// The two clusters that every test of a run shares, or nothing where no server can be had (which is said aloud).
 pub fn shared() -> Option<Clusters> {
     let assets = or_not_run(available())?;
-    Some(Clusters::of(&keeper::shared(&assets, &NAMES), &NAMES))
+    Some(Clusters::of(&keeper::shared("plain", &Set::plain(&assets, &NAMES)), &NAMES))
 }
 
 /// Two clusters of the test's own, or nothing where no server can be had. They end when they are dropped.
@@ -68,7 +70,7 @@ pub struct Clusters {
 impl Clusters {
     /// Starts clusters of the caller's own, one for each name; they end when the value is dropped.
     pub fn start(assets: &Path, names: &[&str]) -> Self {
-        Self::of(&keeper::own(assets, names), names)
+        Self::of(&keeper::own(&Set::plain(assets, names)), names)
     }
 
     fn of(held: &Arc<Held>, names: &[&str]) -> Self {
@@ -122,7 +124,7 @@ impl Cluster {
     /// Starts one cluster of the caller's own, or nothing where no server can be had.
     pub fn start(name: &str) -> Option<Self> {
         let assets = or_not_run(available())?;
-        Some(Self::of(&keeper::own(&assets, &[name]), name))
+        Some(Self::of(&keeper::own(&Set::plain(&assets, &[name])), name))
     }
 
     fn of(held: &Arc<Held>, name: &str) -> Self {
@@ -219,6 +221,11 @@ subjects: [{{kind: User, name: {user}}}]
         // The API server makes it by itself, a moment after it is ready.
         let ns = self.wait("Namespace/kube-system", "it exists", |_| true);
         ns["metadata"]["uid"].as_str().unwrap().to_owned()
+    }
+
+    /// Takes an object's finalizers away, so that its deletion ends; one that is gone is fine.
+    pub fn let_go(&self, reference: &str) {
+        self.client.merge(reference, &serde_json::json!({ "metadata": { "finalizers": null } }));
     }
 
     /// Waits up to 30 s for the object to be there and as wanted, and gives it. Panics with its last state.
