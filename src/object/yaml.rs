@@ -141,7 +141,6 @@ pub(super) fn key(Node(key): Node) -> Result<String, String> {
         Value::String(key) => Ok(key),
         Value::Bool(key) => Ok(key.to_string()),
         Value::Number(key) => Ok(key.to_string()),
-        Value::Null => Ok("null".into()),
         other => Err(format!("a key is {}, not a text", type_of(&other))),
     }
 }
