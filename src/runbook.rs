@@ -34,7 +34,7 @@ pub use undo::Undo;
 pub use crate::{
     cluster::{Followed, Survey},
     object::edges::{Direction, Impact},
-    run::Ended,
+    run::{Ended, Outlook},
     script::draft::{
         Answers, AssumptionAnswer, DecisionAnswer, PhaseAnswer, QuestionAnswer, RiskAnswer, StepAnswer, TEMPLATE,
     },

@@ -11,6 +11,7 @@ mod bulk;
 mod impact;
 #[path = "../../tests/support/not_run.rs"]
 mod not_run;
+mod preflight;
 mod process;
 mod resume;
 mod start;
@@ -33,13 +34,14 @@ fn main() {
     // `cargo bench` hands `--bench` on, and `cargo test --benches` nothing
     let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let mut table = Table::new(words);
-    let parts: [(&str, fn(&mut Table)); 7] = [
+    let parts: [(&str, fn(&mut Table)); 8] = [
         ("start", start::version),
         ("no-op", start::no_op),
         ("steps", steps::rows),
         ("verify", verify::rows),
         ("resume", resume::rows),
         ("impact", impact::rows),
+        ("preflight", preflight::rows),
         ("bulk", bulk::rows),
     ];
     for (name, part) in parts {

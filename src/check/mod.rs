@@ -9,6 +9,7 @@ mod files;
 mod functions;
 mod idea;
 mod imports;
+mod manifests;
 mod off;
 mod other_cluster;
 mod readiness;
@@ -18,6 +19,7 @@ mod verifies;
 #[cfg(test)]
 mod tests;
 
+pub use manifests::{apis, manifests};
 pub use other_cluster::other_cluster;
 pub use readiness::readiness;
 

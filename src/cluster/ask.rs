@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Cluster, ClusterError, Patience, Resource,
+    Cluster, ClusterError, Inner, Patience, Resource,
     error::What,
     wire::{Call, encode},
 };
@@ -94,28 +94,9 @@ impl Cluster {
     /// # Errors
     /// What the server says.
     pub fn may(&self, resource: &Resource, wish: &Wish, patience: &Patience) -> Result<Permission, ClusterError> {
-        let inner = self.inner.clone();
-        let body = json!({
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": { "resourceAttributes": {
-                "verb": wish.verb, "group": resource.group, "version": resource.version, "resource": resource.plural,
-                "namespace": wish.namespace, "name": wish.name, "subresource": wish.subresource,
-            } },
-        });
+        let (inner, resource, wish) = (self.inner.clone(), resource.clone(), wish.clone());
         let what = format!("ask whether {} of {} is permitted", wish.verb, resource.kind);
-        self.wait(patience, &what.clone(), async move {
-            let what = What { text: what, kind: "SelfSubjectAccessReview".into(), namespace: None };
-            let mut call = Call::get("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", what);
-            call.method = Method::POST;
-            call.body = Some(("application/json", body.to_string().into_bytes()));
-            let answer = inner.call(call).await?;
-            let said = ["status.reason", "status.evaluationError"];
-            let reason = said.iter().filter_map(|path| text(&answer, path)).find(|reason| !reason.is_empty());
-            Ok(Permission {
-                allowed: answer["status"]["allowed"] == Value::Bool(true),
-                reason: reason.unwrap_or_default().to_owned(),
-            })
-        })
+        self.wait(patience, &what, async move { inner.may(&resource, &wish).await })
     }
 
     /// Who this account is to the server, with its groups.
@@ -186,6 +167,30 @@ impl Cluster {
                 headers: headers.collect(),
                 body: String::from_utf8_lossy(&bytes).into_owned(),
             })
+        })
+    }
+}
+
+impl Inner {
+    pub(super) async fn may(&self, resource: &Resource, wish: &Wish) -> Result<Permission, ClusterError> {
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "verb": wish.verb, "group": resource.group, "version": resource.version, "resource": resource.plural,
+                "namespace": wish.namespace, "name": wish.name, "subresource": wish.subresource,
+            } },
+        });
+        let text_of = format!("ask whether {} of {} is permitted", wish.verb, resource.kind);
+        let what = What { text: text_of, kind: "SelfSubjectAccessReview".into(), namespace: None };
+        let mut call = Call::get("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", what);
+        call.method = Method::POST;
+        call.body = Some(("application/json", body.to_string().into_bytes()));
+        let answer = self.call(call).await?;
+        let said = ["status.reason", "status.evaluationError"];
+        let reason = said.iter().filter_map(|path| text(&answer, path)).find(|reason| !reason.is_empty());
+        Ok(Permission {
+            allowed: answer["status"]["allowed"] == Value::Bool(true),
+            reason: reason.unwrap_or_default().to_owned(),
         })
     }
 }

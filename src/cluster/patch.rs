@@ -1,7 +1,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{ApplyOptions, Cluster, ClusterError, Patience, error::What, wire::Call, write::writing};
+use super::{ApplyOptions, Cluster, ClusterError, Inner, Patience, error::What, wire::Call, write::writing};
 use crate::model::ObjectRef;
 
 /// How a patch is read.
@@ -66,17 +66,9 @@ impl Cluster {
         patience: &Patience,
     ) -> Result<Value, ClusterError> {
         let (inner, reference) = (self.inner.clone(), reference.clone());
-        let (patch, options) = (patch.to_string(), options.clone());
+        let (patch, options) = (patch.clone(), options.clone());
         self.wait(patience, &format!("patch {reference}"), async move {
-            let resource = inner.resolve(&reference).await?;
-            let mut path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
-            if let Some(subresource) = subresource {
-                path = format!("{path}/{subresource}");
-            }
-            let mut call = Call::get(path, What::of("patch", &reference, &resource));
-            call.method = Method::PATCH;
-            call.body = Some((kind.content_type(), patch.into_bytes()));
-            inner.call(writing(call, &options)).await.map_err(|error| inner.unserved(error))
+            inner.patch(&reference, subresource, kind, &patch, &options).await
         })
     }
 
@@ -109,5 +101,26 @@ impl Cluster {
                 Err(error) => Err(error),
             }
         })
+    }
+}
+
+impl Inner {
+    pub(super) async fn patch(
+        &self,
+        reference: &ObjectRef,
+        subresource: Option<&'static str>,
+        kind: PatchKind,
+        patch: &Value,
+        options: &ApplyOptions,
+    ) -> Result<Value, ClusterError> {
+        let resource = self.resolve(reference).await?;
+        let mut path = resource.path(reference.namespace.as_deref(), Some(&reference.name));
+        if let Some(subresource) = subresource {
+            path = format!("{path}/{subresource}");
+        }
+        let mut call = Call::get(path, What::of("patch", reference, &resource));
+        call.method = Method::PATCH;
+        call.body = Some((kind.content_type(), patch.to_string().into_bytes()));
+        self.call(writing(call, options)).await.map_err(|error| self.unserved(error))
     }
 }

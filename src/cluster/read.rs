@@ -116,7 +116,11 @@ impl Inner {
         self.get_of(&resource, reference).await
     }
 
-    async fn get_of(&self, resource: &Resource, reference: &ObjectRef) -> Result<Option<Value>, ClusterError> {
+    pub(super) async fn get_of(
+        &self,
+        resource: &Resource,
+        reference: &ObjectRef,
+    ) -> Result<Option<Value>, ClusterError> {
         let what = What::of("get", reference, resource);
         match self.call(Call::get(resource.path(reference.namespace.as_deref(), Some(&reference.name)), what)).await {
             Ok(object) => Ok(Some(object)),

@@ -235,7 +235,7 @@ impl Cluster {
 }
 
 impl Inner {
-    async fn apply(&self, object: &Value, options: &ApplyOptions) -> Result<Value, ClusterError> {
+    pub(super) async fn apply(&self, object: &Value, options: &ApplyOptions) -> Result<Value, ClusterError> {
         self.applied(object, options, JSON).await
     }
 

@@ -10,6 +10,7 @@ use crate::{
     cluster::Patience,
     event::Cancel,
     model::{Digest, Place, Read},
+    process::rules::{self, Class},
     redact::{REPLACEMENT, was_secret},
 };
 
@@ -38,8 +39,34 @@ pub struct Call {
 #[derive(Default)]
 struct Seen {
     reads: Vec<Read>,
+    looks: Vec<Look>,
+    commands: Vec<Commanded>,
     trouble: Option<EffectError>,
     place: Option<Place>,
+}
+
+/// What a read asks the API server for: a list of this kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Look {
+    /// The kind as it was written, with its group where that was named.
+    pub kind: String,
+    /// The namespace; none: all, or cluster-scoped.
+    pub namespace: Option<String>,
+    /// One object; none: any.
+    pub name: Option<String>,
+}
+
+/// A command that a closure would run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Commanded {
+    /// The tool.
+    pub tool: String,
+    /// The subcommand's words, as the tool's rules know them.
+    pub subcommand: String,
+    /// The whole command.
+    pub argv: Vec<String>,
+    /// Whether the tool has rules of its own.
+    pub has_rules: bool,
 }
 
 /// What a call ran into that its script cannot talk away.
@@ -147,8 +174,40 @@ impl Call {
         })
     }
 
+    /// Whether what the context holds is not to be seen: a trial over an empty sandbox.
+    pub(super) fn is_blind(&self) -> bool {
+        self.trial.as_ref().is_some_and(|trial| !trial.sees_context())
+    }
+
     pub(super) fn patience(&self) -> Patience {
         Patience { deadline: self.deadline, cancel: self.cancel.clone() }
+    }
+
+    /// What it asked the API server for, each once.
+    pub fn looks(&self) -> Vec<Look> {
+        let mut looks = self.seen().looks.clone();
+        looks.sort();
+        looks.dedup();
+        looks
+    }
+
+    /// The commands that it ran or, in a trial, would run; each once.
+    pub fn commands(&self) -> Vec<Commanded> {
+        let mut commands = self.seen().commands.clone();
+        commands.sort();
+        commands.dedup();
+        commands
+    }
+
+    pub(super) fn looked(&self, kind: String, namespace: Option<&str>, name: Option<&str>) {
+        let look = Look { kind, namespace: namespace.map(Into::into), name: name.map(Into::into) };
+        self.seen().looks.push(look);
+    }
+
+    pub(super) fn commanded(&self, class: &Class, argv: &[String]) {
+        let (tool, subcommand) = (class.tool.clone(), class.subcommand.clone());
+        let has_rules = rules::has_rules(&class.tool);
+        self.seen().commands.push(Commanded { tool, subcommand, argv: argv.to_vec(), has_rules });
     }
 
     pub(super) fn read(&self, read: Read) {

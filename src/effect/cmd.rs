@@ -51,6 +51,7 @@ impl Call {
             return Err(EffectError::new(Sort::WrongMode, format!("`{}` changes something", argv.join(" ")))
                 .help("run it in a step's change: .change(|| cmd::run([…]))"));
         }
+        self.commanded(&class, argv);
         if self.trial.is_some() {
             return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new() });
         }
@@ -66,6 +67,7 @@ impl Call {
         let class = self.classify(native, argv)?;
         self.holds_files(native, &class)?;
         given(input)?;
+        self.commanded(&class, argv);
         let line = argv.join(" ");
         if let Some(trial) = &self.trial {
             if class.kind != Kind::Read {

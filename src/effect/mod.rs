@@ -11,33 +11,36 @@ mod hanging;
 mod held;
 mod k8s;
 mod ledger;
+mod lookout;
 mod mode;
 mod module;
 mod naming;
 mod outlast;
 mod output;
 mod repo;
+mod tools;
 mod trial;
 mod watching;
 mod way_back;
 mod web;
 
 pub use crate::{
-    cluster::{Selector, Woken},
+    cluster::{PatchKind, Patched, Permission, Resource, Selector, Wish, Woken},
     event::Cancel,
 };
-pub use call::{Call, Trouble};
+pub use call::{Call, Commanded, Look, Trouble};
 pub use cmd::{CommandAnswer, CommandInput, Left, end_child, end_unnoted};
 pub use door::{Door, DoorParts, HostRule};
 pub use error::{EffectError, Sort};
 pub use held::Elsewhere;
 pub use k8s::{Allowed, ChangeOptions, DrainOptions, DryRun, ExecInput, LogsOf, Manifests, Readiness, Source};
 pub use ledger::{Ledger, Standing};
+pub use lookout::{Lookout, Tried, Unserved};
 pub use mode::Mode;
 pub use module::{Function, Module};
 pub use output::{OUTPUT, kept, too_large};
 pub use repo::RepoPlace;
-pub use trial::Trial;
+pub use trial::{Trial, Wanted, Wanting};
 pub use watching::Watching;
 pub use way_back::{BackAgain, WayBack, made};
 pub use web::{Asked, HttpInput, HttpReply};

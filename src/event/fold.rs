@@ -305,7 +305,7 @@ impl RunState {
                     Assumed { verdict: *verdict, observations: observations.clone(), reality: reality.clone() };
                 self.assumed.insert(*index, assumed);
             }
-            Event::Preflight { findings } => self.preflight = Some(findings.clone()),
+            Event::Preflight { findings, .. } => self.preflight = Some(findings.clone()),
             Event::Resumed { on_failure, .. } => {
                 self.goes_on(*on_failure);
                 // the gate is opened anew when it is reached

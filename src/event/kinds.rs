@@ -8,7 +8,8 @@ use crate::model::{
 };
 
 use super::{
-    Applied, Closed, Failure, Holder, Message, OnFailure, Part, Sent, Settings, Staged, Stated, Undoing, VerifyResult,
+    Applied, Closed, Failure, Holder, Message, OnFailure, Part, Seen, Sent, Settings, Staged, Stated, Undoing,
+    VerifyResult,
 };
 
 /// What can happen in a run. A journal line is its envelope, a record a view of it: there is no second format.
@@ -100,6 +101,9 @@ pub enum Event {
     Preflight {
         /// All findings.
         findings: Vec<Finding>,
+        /// What the trial over the context found that each step touches.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        trial: Vec<Seen>,
     },
     /// The run goes on in another process.
     #[serde(rename = "run.resumed")]

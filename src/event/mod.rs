@@ -25,8 +25,8 @@ pub use kinds::Event;
 pub use line::Line;
 pub use lock::{Bearing, Evidence, Folder, Head, Held, Holder, Lock, LockError, overlap};
 pub use payload::{
-    Applied, Before, Closed, Failure, FailureKind, Message, OnFailure, Outcome, Part, Said, Sent, Settings, Staged,
-    Stated, Undoing, VerifyResult,
+    Applied, Before, Closed, Failure, FailureKind, Message, OnFailure, Outcome, Part, Said, Seen, Sent, Settings,
+    Staged, Stated, Undoing, VerifyResult,
 };
 pub use recorder::Recorder;
 pub use stated::Parked;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Digest, ExitCode, GateId, Observation, Place, RunId, Span, StepId, Verdict};
+use crate::model::{Digest, ExitCode, GateId, Observation, Place, RunId, Span, StepId, Touch, Verdict};
 
 /// What was asked for when a run was started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -367,4 +367,16 @@ impl Said {
             Self::Note { text, .. } => Some(text),
         }
     }
+}
+
+/// What the trial over the context found of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which.
+    pub step: StepId,
+    /// What it touches.
+    pub touches: Vec<Touch>,
+    /// Why not all of it could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partly_known: Option<String>,
 }

@@ -34,7 +34,7 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
             format!("bound; plan {} with {}", digest.short(), count(plan.steps().count(), "step"))
         }
         Event::Probed { text, verdict: Some(verdict), .. } => format!("probe of \"{text}\": {}", verdict.words()),
-        Event::Preflight { findings } => format!("preflight ended with {}", count(findings.len(), "finding")),
+        Event::Preflight { findings, .. } => format!("preflight ended with {}", count(findings.len(), "finding")),
         Event::Resumed { skip, .. } => format!("resumed; {} done before", count(skip.len(), "step")),
         Event::GateOpened { card, digest } => format!("gate \"{}\" shown, evidence {}", card.question, digest.short()),
         Event::GateDecided { decision, via, .. } => match decision {

@@ -120,8 +120,21 @@ impl Keeper {
         different.iter().map(|path| shown(path)).collect()
     }
 
+    /// What it would do about a change, in words; none where the change lasts. `wanted` is the object or a merge patch; none
+    /// for a delete.
+    pub fn undoes(&self, live: &Value, wanted: Option<&Value>) -> Option<String> {
+        let Some(wanted) = wanted else { return self.brings_back(live).then(|| "it would bring it back".into()) };
+        let fields = self.fields(live, wanted);
+        if fields.is_empty() {
+            return None;
+        }
+        let shown = fields.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        let more = if fields.len() > 3 { format!(" and {} more", fields.len() - 3) } else { String::new() };
+        Some(format!("it would put back {shown}{more}"))
+    }
+
     /// Whether it would bring the object back after a delete. A pod is deleted so that it comes back.
-    pub fn brings_back(&self, live: &Value) -> bool {
+    fn brings_back(&self, live: &Value) -> bool {
         !(self.sort == KeeperSort::Controller && head(live).kind() == "Pod")
     }
 }

@@ -7,6 +7,9 @@ pub mod edges;
 mod image;
 pub mod kept;
 mod lines;
+mod merge;
+/// What objects take of a quota.
+pub mod need;
 /// Values at dotted paths.
 pub mod path;
 pub mod readiness;
@@ -19,5 +22,6 @@ pub mod yaml;
 pub use diff::{Difference, diff, without_server_fields};
 pub use image::{image, into_image};
 pub use lines::{Lined, Lines, lined};
+pub use merge::merge;
 pub use reference::{Head, head, reference, split_api_version};
 pub use yaml::{YamlError, objects};

@@ -444,7 +444,7 @@ pub fn waiting() -> Story {
     }
     let (first, second) = (&steps[0].id, &steps[1].id);
     story
-        .then(5, Event::Preflight { findings: vec![] })
+        .then(5, Event::Preflight { findings: vec![], trial: vec![] })
         .then(1, Event::PhaseStarted { index: 0, title: "Prerequisites".into() })
         .then(1, Event::StepStarted { step: first.clone(), attempt: 1 })
         .then(4, Event::StepSkipped { step: first.clone(), text: "it exists".into(), observations: vec![] })

@@ -79,7 +79,7 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         Event::Probed { text, verdict, observations, .. } => {
             vec![probed(text, *verdict, &brief_of(*verdict, observations))]
         }
-        Event::Preflight { findings } => preflight(findings),
+        Event::Preflight { findings, .. } => preflight(findings),
         Event::Resumed { skip, redo, ask, .. } => {
             let mut text = format!("goes on; {} done before", count(skip.len(), "step"));
             if !redo.is_empty() {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long one `discover` may take.
-const DISCOVER: Duration = Duration::from_mins(1);
+pub(super) const DISCOVER: Duration = Duration::from_mins(1);
 
 /// Connects to a context, and declares the playbook on it: with its params, its tools, its checks.
 pub trait Connect: Send + Sync {
@@ -95,7 +95,7 @@ impl Run {
         let errors: Vec<_> = self.declared.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
         if let Some(first) = errors.first() {
             let message = format!("declared on {}, the playbook is not ready: {}", self.target.name, first.message);
-            self.append(&Event::Preflight { findings: errors.clone() })?;
+            self.append(&Event::Preflight { findings: errors.clone(), trial: vec![] })?;
             return Err(Self::refused(FailureKind::Preflight, message));
         }
         Ok(())
@@ -104,11 +104,14 @@ impl Run {
     pub(super) fn declare_asking(&mut self, again: bool) -> Result<(), Stop> {
         let asking = Arc::new(Asking {
             recorder: self.recorder.clone(),
-            here: self.target.name.clone(),
-            identity: self.identity.clone(),
-            door: self.door.clone(),
-            connect: self.connect.clone(),
-            elsewhere: Mutex::default(),
+            doors: Doors {
+                here: self.target.name.clone(),
+                identity: self.identity.clone(),
+                door: self.door.clone(),
+                connect: self.connect.clone(),
+                elsewhere: Mutex::default(),
+                cancel: self.cancel.clone(),
+            },
             cancel: self.cancel.clone(),
             clock: self.crew.clock.clone(),
             lost: Mutex::new(None),
@@ -131,16 +134,36 @@ impl Run {
     }
 }
 
+/// The ways to the contexts that a plan asks.
+pub(super) struct Doors {
+    /// The bound context's name.
+    pub here: String,
+    pub identity: Option<Identity>,
+    pub door: Arc<Door>,
+    pub connect: Arc<dyn Connect>,
+    /// Doors of other contexts, each opened when first asked; or why not.
+    pub elsewhere: Mutex<BTreeMap<String, Result<Arc<Door>, String>>>,
+    pub cancel: Cancel,
+}
+
+impl Doors {
+    /// The door of a context of the plan; the run's own where none is named.
+    pub fn door(&self, context: Option<&str>) -> Result<Arc<Door>, String> {
+        let Some(context) = context.filter(|name| *name != self.here) else { return Ok(self.door.clone()) };
+        let mut doors = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = doors.entry(context.into()).or_insert_with(|| {
+            let here = (self.here.as_str(), self.identity.as_ref());
+            let there = elsewhere(self.connect.on(context).as_ref(), here, &self.cancel);
+            there.map(|(there, _)| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
+        });
+        opened.clone()
+    }
+}
+
 /// Answers `discover` on the bound context: from the journal where it has the answer, else by asking.
 struct Asking {
     recorder: Arc<Mutex<Recorder>>,
-    /// The bound context's name.
-    here: String,
-    identity: Option<Identity>,
-    door: Arc<Door>,
-    connect: Arc<dyn Connect>,
-    /// Doors of other contexts, each opened when first asked; or why not.
-    elsewhere: Mutex<BTreeMap<String, Result<Arc<Door>, String>>>,
+    doors: Doors,
     cancel: Cancel,
     clock: Arc<dyn Clock>,
     lost: Mutex<Option<LogError>>,
@@ -151,18 +174,6 @@ struct Asking {
 }
 
 impl Asking {
-    /// The door of a context of the plan; the run's own where none is named.
-    fn door(&self, context: Option<&str>) -> Result<Arc<Door>, String> {
-        let Some(context) = context.filter(|name| *name != self.here) else { return Ok(self.door.clone()) };
-        let mut doors = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = doors.entry(context.into()).or_insert_with(|| {
-            let here = (self.here.as_str(), self.identity.as_ref());
-            let there = elsewhere(self.connect.on(context).as_ref(), here, &self.cancel);
-            there.map(|(there, _)| there.door).map_err(|ended| [vec![ended.message], ended.help].concat().join("; "))
-        });
-        opened.clone()
-    }
-
     /// Asks what the journal has answered, and keeps what is different.
     fn compare(
         &self,
@@ -171,13 +182,13 @@ impl Asking {
         ask: &mut dyn FnMut(script::Call) -> Result<serde_json::Value, ScriptError>,
     ) {
         let name = &asked.name;
-        let now = self.door(asked.context.as_deref()).and_then(|door| {
+        let now = self.doors.door(asked.context.as_deref()).and_then(|door| {
             let call = Call::new(Mode::Read, Some(door), self.cancel.clone()).until(Instant::now() + DISCOVER);
             ask(tag(&Body::Discovery(asked.turn), &call, self.clock.as_ref())).map_err(|error| error.message)
         });
         let text = match now {
             Ok(now) => {
-                let now = self.door.scrubbed(now);
+                let now = self.doors.door.scrubbed(now);
                 if now == *value {
                     return;
                 }
@@ -208,7 +219,7 @@ impl Discover for Asking {
         }
         // the sample keeps the rest of the plan together, so that everything is still reported at once
         let unknown = |why| Answer { value: serde_json::Value::Null, failed: Some(why) };
-        let answer = match self.door(asked.context.as_deref()) {
+        let answer = match self.doors.door(asked.context.as_deref()) {
             Err(why) => unknown(why),
             Ok(door) => {
                 let call = Call::new(Mode::Read, Some(door), self.cancel.clone()).until(Instant::now() + DISCOVER);

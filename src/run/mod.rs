@@ -9,6 +9,7 @@ mod evidence;
 mod executor;
 mod gate;
 mod identity;
+mod outlook;
 mod park;
 mod place;
 mod preflight;
@@ -24,6 +25,8 @@ mod verify;
 
 pub use bind::{Connect, Connected};
 pub use identity::who;
+pub use outlook::{Outlook, outlook};
+pub use preflight::{Ahead, look_ahead};
 pub use promotion::{Requirement, Unmet};
 pub use resume::{Changed, Resumption, Settle, Waive, resume};
 pub use start::{Crew, Ended, Notify, Order, WRITABLE, start, together};

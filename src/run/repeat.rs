@@ -6,7 +6,7 @@ use super::{Stop, executor::Run, gate::regression, resume::find_verify};
 use crate::{
     effect::{self, Left},
     event::{Event, Failure, FailureKind, Part, StepState, StepStatus},
-    model::{Body, Doing, GateClass, Item, Verdict},
+    model::{Body, Doing, Finding, GateClass, Item, Severity, Verdict},
 };
 
 impl Run {
@@ -32,9 +32,10 @@ impl Run {
         let event = self.what_next();
         self.append(&event)?;
         self.recorder().absorb()?;
-        if self.with_state(|state| state.preflight.is_none()) {
+        let refused = |finding: &Finding| finding.severity == Severity::Error;
+        if self.with_state(|state| state.preflight.as_ref().is_none_or(|found| found.iter().any(refused))) {
             // its process ended before everything was asked that can be asked before the first change, or the playbook
-            // is another one since
+            // is another one since; or what was found then may be mended now
             self.preflight()?;
         }
         for (index, assumption) in self.plan.assumptions.iter().enumerate().filter(|(_, a)| a.probe) {

@@ -392,6 +392,7 @@ impl Connect for Way {
         let checked = check::check(&declared);
         declared.findings.extend(checked);
         declared.findings.extend(check::other_cluster(&declared.plan, &self.clusters()));
+        declared.findings.extend(check::apis(&self.bundle));
         declared
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     bundle::{Bundle, Config, StoreIn},
+    check,
     cluster::{Patience, Survey},
     event::{Cancel, Lock, RunState, Settings},
     model::{Digest, Finding, Plan},
-    run::{self, Connect as _},
+    run::{self, Connect as _, Outlook},
     script::{self, Declared, Setting, Sources},
 };
 
@@ -108,6 +109,20 @@ impl Playbook {
         (declared.plan, declared.findings)
     }
 
+    /// The plan as a run would meet it on a context now: with discovered values, a trial over what is there, and what
+    /// preflight finds. Nothing is changed, and no run begins.
+    ///
+    /// # Errors
+    /// The context is not declared, cannot be reached, or is another cluster than the pinned one.
+    pub fn plan_on(&self, context: &str, params: BTreeMap<String, Value>, cancel: &Cancel) -> Result<Outlook, Error> {
+        let settings = Settings { params, ..Settings::default() };
+        let way: Arc<dyn run::Connect> = Arc::new(self.way(context));
+        let mut outlook =
+            run::outlook(&way, &settings, &self.inner.clock, cancel).map_err(|ended| Error::of(*ended))?;
+        outlook.findings = run::together(&self.unread, &outlook.findings);
+        Ok(outlook)
+    }
+
     /// The digest of all that it is made of: its hash.
     pub fn digest(&self) -> Digest {
         self.bundle.digest()
@@ -116,13 +131,10 @@ impl Playbook {
     /// The Kubernetes objects that its files declare, in the order of their paths. What is no manifest is left out, and
     /// so is what a file that holds secrets says beside its name.
     pub fn manifests(&self) -> Vec<Value> {
-        let files = self.bundle.files().iter().filter(|(path, _)| is_manifest(path));
-        let objects = files.flat_map(|(path, _)| {
-            let text = self.bundle.text(path).unwrap_or_default();
-            crate::object::yaml::objects(text, path).unwrap_or_default()
-        });
+        let objects = check::manifests(&self.bundle, &BTreeSet::new());
         objects
-            .map(|mut object| {
+            .into_iter()
+            .map(|(_, _, mut object)| {
                 let secret = object["kind"] == "Secret";
                 if let Some(map) = object.as_object_mut().filter(|_| secret) {
                     map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "type"));
@@ -198,11 +210,6 @@ impl Playbook {
                 .collect()
         })
     }
-}
-
-fn is_manifest(path: &str) -> bool {
-    let extension = Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// The `runbook.toml` that a run goes by: the one that was named, the one it began with, or the bundle's copy.

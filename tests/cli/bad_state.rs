@@ -70,7 +70,7 @@ fn a_journal_on_a_full_disk_stops_the_run_before_its_next_effect() {
 
 #[test]
 fn files_that_may_not_grow_stop_the_run_before_its_next_effect_and_it_goes_on_once_they_may() {
-    let counted = |server: &BadServer| server.asked().iter().filter(|asked| asked.starts_with("PATCH")).count();
+    let counted = |server: &BadServer| server.count("PATCH");
     let (mut stopped, mut effects) = (0, vec![]);
     // in blocks of 512 bytes: from a journal that may have no line to one that has them all
     for blocks in (1..60).step_by(6) {

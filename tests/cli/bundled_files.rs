@@ -14,7 +14,7 @@ fn world(items: &str) -> World {
     world.file("runbook.toml", TOML);
     world.file("talosconfig", TALOSCONFIG);
     let tool = world.path("../bin/talosctl");
-    world.file("../bin/talosctl", "#!/bin/sh\necho \"$TALOSCONFIG $*\" >> \"$TMPDIR/asked\"\n");
+    world.file("../bin/talosctl", "#!/bin/sh\ncase \"$*\" in *version*|*--help*|options) exit 0;; esac\necho \"$TALOSCONFIG $*\" >> \"$TMPDIR/asked\"\n");
     std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
     world
 }

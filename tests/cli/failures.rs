@@ -62,8 +62,13 @@ fn a_changed_playbook_is_not_resumed_and_the_difference_is_shown() {
 
 #[test]
 fn a_change_that_fails_ends_with_11() {
-    let world = World::with(GREET);
-    world.file("cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hello, namespace: nowhere}\n");
+    // what a command prints is known in the run alone
+    let world = World::with(&GREET.replace(
+        "k8s::apply(\"cm.yaml\")",
+        "if cmd::read([\"echo\", \"so\"]).stdout == \"\" { k8s::apply(\"cm.yaml\") } else { k8s::apply(\"nowhere.yaml\") }",
+    ));
+    world.file("nowhere.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hello, namespace: nowhere}\n");
+    world.file("runbook.toml", format!("{}[tools.echo]\nread = [[\"*\"]]\n", crate::program::SANDBOXES));
     world.go().exits(11).says("ConfigMap/nowhere/hello").says("namespace `nowhere` does not exist").says("p.rhai:5:");
     assert_eq!(world.records("md").len(), 1);
     let run = world.only();

@@ -34,6 +34,7 @@ mod new;
 mod notes;
 mod plan;
 mod playbooks;
+mod preflight;
 mod readme;
 mod repository;
 mod resume;

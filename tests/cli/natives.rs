@@ -133,7 +133,7 @@ fn an_object_that_is_not_there_is_named_with_the_one_that_is() {
     };
     change("k8s::scale(\"Deployment/web/shopp\", 3)")
         .go()
-        .exits(11)
+        .exits(12)
         .says("k8s::scale: Deployment/web/shopp does not exist; nothing was changed")
         .says("did you mean `Deployment/web/shop`?");
     let world = shop("{}", "step(\"Look\").verify(\"x\", || k8s::ready(\"Deployment/web/sho\")).within(\"0s\");\n");

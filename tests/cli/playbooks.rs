@@ -101,7 +101,11 @@ fn upgrade_talos_node_cordons_drains_and_upgrades_one_node_after_the_other() {
     world.file("talosconfig", "context: lab\ncontexts:\n  lab: {endpoints: [192.0.2.10]}\n");
     let bin = world.home().join("bin");
     fs::create_dir_all(&bin).unwrap();
-    fs::write(bin.join("talosctl"), "#!/bin/sh\necho \"$*\" >> \"$HOME/told\"\n").unwrap();
+    fs::write(
+        bin.join("talosctl"),
+        "#!/bin/sh\ncase \"$*\" in *version*|*--help*|options) exit 0;; esac\necho \"$*\" >> \"$HOME/told\"\n",
+    )
+    .unwrap();
     fs::set_permissions(bin.join("talosctl"), fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = world.command("run upgrade-talos-node.rhai --context staging -p version=v1.13.2");
     command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));

@@ -65,6 +65,9 @@ struct Rule {
     does: Does,
 }
 
+/// What a request says that only tries a change.
+const DRY_RUN: &str = "dryRun=All";
+
 /// What does the work.
 #[derive(Clone)]
 enum Behind {
@@ -107,7 +110,8 @@ impl BadServer {
         Self { front, address, task }
     }
 
-    /// From here on requests of this method (any where it is empty) whose path has this part are treated so.
+    /// From here on requests of this method (any where it is empty) whose path has this part are treated so. A dry run changes
+    /// nothing, and counts only where the part names it.
     pub fn when(&self, method: &'static str, part: &str, does: Does) -> &Self {
         self.next(u32::MAX, method, part, does)
     }
@@ -134,9 +138,9 @@ impl BadServer {
         self.front.asked.lock().unwrap().clone()
     }
 
-    /// How many requests of this method there were.
+    /// How many requests of this method there were, dry runs left out.
     pub fn count(&self, method: &str) -> usize {
-        self.asked().iter().filter(|asked| asked.starts_with(method)).count()
+        self.asked().iter().filter(|asked| asked.starts_with(method) && !asked.contains(DRY_RUN)).count()
     }
 
     /// Makes an object of the namespace `default`, behind the back of every run.
@@ -238,7 +242,8 @@ impl Front {
             let method = request.method().as_str();
             let mut rule = None;
             for known in rules.iter_mut().filter(|rule| rule.left > 0) {
-                if rule.is_some() || ![method, ""].contains(&known.method) || !asked.contains(&known.part) {
+                let tried = !known.method.is_empty() && asked.contains(DRY_RUN) && !known.part.contains("dryRun");
+                if rule.is_some() || tried || ![method, ""].contains(&known.method) || !asked.contains(&known.part) {
                     continue;
                 }
                 if known.pass > 0 {

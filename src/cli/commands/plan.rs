@@ -11,15 +11,17 @@ use crate::{
     event::Cancel,
     model::{Digest, ExitCode, Finding, Plan, Severity},
     report::{self, Declared, Document, Picture},
-    runbook::{Error, ErrorKind, Playbook, Runbook},
+    runbook::{Error, ErrorKind, Outlook, Playbook, Runbook},
 };
 
-/// Writes the plan as a document: the eight sections, what is open, and what the change touches.
+/// Writes the plan as a document: the eight sections, what is open, and what the change touches; with --context, with what is
+/// found there.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The playbook, a .rhai file.
     playbook: PathBuf,
-    /// The context to declare it for; without it, the first that it names.
+    /// The context to ask: adds discovered values, a trial over what is there, and what preflight finds; changes nothing.
+    /// Without it, the plan is declared for the first context that it names.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// A page instead of Markdown: one HTML file that needs no network, with a picture of what the change touches.
@@ -48,7 +50,7 @@ impl Args {
         if let Some(old) = &self.diff {
             return self.differs(global, &runbook, &playbook, old, params);
         }
-        let mut seen = Seen::offline(declared(&playbook, self.context.as_deref(), params));
+        let mut seen = self.look(&playbook, params)?;
         if self.html || global.json() {
             self.survey(&playbook, &mut seen);
         }
@@ -67,6 +69,27 @@ impl Args {
             }
         }
         Ok(if refused { ExitCode::Refused } else { ExitCode::Done })
+    }
+
+    /// The plan on its context, where one is named and can be asked; else as it is declared offline.
+    fn look(&self, playbook: &Playbook, params: BTreeMap<String, Value>) -> Result<Seen, Error> {
+        let named = self.context.as_deref().filter(|context| playbook.contexts().iter().any(|known| known == context));
+        let cancel = Cancel::new();
+        let unasked = match named.map(|context| playbook.plan_on(context, params.clone(), &cancel)) {
+            Some(Ok(Outlook { plan, digest, findings })) => {
+                return Ok(Seen { plan, digest, findings, bound: true, held: None });
+            }
+            Some(Err(error)) if error.exit_code() == ExitCode::WrongContext => return Err(error),
+            // what can be said without the context is said
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let mut seen = Seen::offline(declared(playbook, self.context.as_deref(), params));
+        seen.findings.extend(unasked.map(|error| {
+            let why = format!("this is the plan without its context, which could not be asked: {error}");
+            Finding::warning("unchecked", why)
+        }));
+        Ok(seen)
     }
 
     /// Looks at what the context holds, for what depends on the touched objects; what could not be looked at is a note.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cluster::{self, ApplyOptions, Cluster, ClusterError, PatchKind},
     effect::{
-        Call, EffectError, Mode, Sort,
+        Call, EffectError, Mode, Sort, Wanted, Wanting,
         ledger::{Answer, Intent},
     },
     event::{Applied, Before, Outcome},
@@ -41,7 +41,7 @@ impl Call {
         let native = "k8s::dry_run";
         self.allow(native, Mode::Read)?;
         let objects = manifest::objects(self, native, source)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Ok(DryRun { ok: true, errors: vec![] });
         }
         let cluster = self.door(native)?.cluster()?;
@@ -71,6 +71,13 @@ impl Call {
                 touch.despite_owner.clone_from(&options.despite_owner);
                 trial.touch(touch);
                 trial.keep(object);
+                let change = Wanting::Applied((**object).clone());
+                trial.want(Wanted {
+                    file: file.as_deref().map(Into::into),
+                    despite_owner: options.despite_owner.clone(),
+                    take_over: options.take_over.clone(),
+                    ..Wanted::new(native, object::head(object).full_reference(), change, place.clone())
+                });
             }
             return Ok(shown(objects.iter().map(|manifest| answer_of(&manifest.object, true)).collect()));
         }

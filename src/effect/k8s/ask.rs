@@ -40,7 +40,7 @@ impl Call {
         let native = "k8s::logs";
         self.allow(native, Mode::Read)?;
         let parsed = parse(reference)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, format!("what {reference} has logged is not known in a trial")));
         }
         self.read(Read::Polled(format!("logs of {reference}")));
@@ -106,7 +106,7 @@ impl Call {
             Some((verb, subresource)) => (verb, Some(subresource)),
             None => (verb, None),
         };
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Ok(Allowed { allowed: true, reason: "not asked in a trial".into() });
         }
         self.read(Read::Polled(format!("may {verb} {what}")));
@@ -132,7 +132,7 @@ impl Call {
     pub fn k8s_api(&self, kind: &str) -> Result<Value, EffectError> {
         let native = "k8s::api";
         self.allow(native, Mode::Read)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, format!("whether {kind} is served is not known in a trial")));
         }
         self.read(Read::Polled(format!("api {kind}")));
@@ -205,7 +205,7 @@ impl Call {
         let native = "k8s::http";
         self.allow(native, Mode::Read)?;
         let parsed = parse(reference)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Ok(HttpReply { status: 200, headers: BTreeMap::new(), body: String::new() });
         }
         self.read(Read::Polled(format!("GET {path} of {reference}")));
@@ -241,7 +241,7 @@ fn early(kind: &str) -> Vec<object::api::Early> {
     all.filter_map(|api_version| object::api::early(&api_version, kind)).collect()
 }
 
-fn dotted(object: &ObjectRef) -> String {
+pub(super) fn dotted(object: &ObjectRef) -> String {
     object.group.as_ref().map_or_else(|| object.kind.clone(), |group| format!("{}.{group}", object.kind))
 }
 

@@ -6,7 +6,7 @@ use super::{ChangeOptions, apply::answer_of, parse, uncertain};
 use crate::{
     cluster::{ApplyOptions, Cluster, ClusterError, PatchKind, unchanged},
     effect::{
-        Call, EffectError, Mode, Sort,
+        Call, EffectError, Mode, Sort, Wanted, Wanting,
         ledger::{Answer, Intent},
     },
     event::{Applied, Before, Outcome, Sent},
@@ -224,6 +224,23 @@ impl Call {
             touch.remark = change.no_way_back.map(Into::into);
             touch.despite_owner.clone_from(&change.options.despite_owner);
             trial.touch(touch);
+            let patch = match (native, &change.input) {
+                ("k8s::patch", Value::Array(parts)) if parts.len() == 2 => {
+                    let kind = match (&parts[0], &parts[1]) {
+                        (Value::Array(_), _) => PatchKind::Json,
+                        (_, Value::Bool(true)) => PatchKind::Strategic,
+                        _ => PatchKind::Merge,
+                    };
+                    (kind, parts[0].clone())
+                }
+                _ => (PatchKind::Merge, change.wanted.clone()),
+            };
+            let subresource = (change.verb == Verb::Scale).then_some("scale");
+            let wanting = Wanting::Fields { fields: change.wanted, patch, subresource };
+            trial.want(Wanted {
+                despite_owner: change.options.despite_owner.clone(),
+                ..Wanted::new(native, parsed, wanting, change.place)
+            });
             return Ok(json!({ "object": reference, "changed": true }));
         }
         let cluster = self.door(native)?.cluster()?;

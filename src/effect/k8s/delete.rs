@@ -4,7 +4,7 @@ use super::{ChangeOptions, Source, apply::shown, manifest, parse, uncertain};
 use crate::{
     cluster::DeleteOptions,
     effect::{
-        Call, EffectError, Mode,
+        Call, EffectError, Mode, Wanted, Wanting,
         ledger::{Answer, Intent},
     },
     event::{Applied, Before, Outcome},
@@ -35,6 +35,10 @@ impl Call {
             touch.remark = Some("a deleted object does not come back by itself".into());
             touch.despite_owner.clone_from(&options.despite_owner);
             trial.touch(touch);
+            trial.want(Wanted {
+                despite_owner: options.despite_owner.clone(),
+                ..Wanted::new(native, parsed, Wanting::Deleted, place)
+            });
             return Ok(json!({ "object": reference, "deleted": true }));
         }
         let cluster = self.door(native)?.cluster()?;

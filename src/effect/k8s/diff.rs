@@ -15,7 +15,7 @@ impl Call {
         let native = "k8s::diff";
         self.allow(native, Mode::Read)?;
         let objects = manifest::objects(self, native, source)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, "what an apply would change is not known in a trial"));
         }
         let cluster = self.door(native)?.cluster()?;

@@ -6,7 +6,7 @@ use super::{DrainOptions, change::node_reference, parse, uncertain};
 use crate::{
     cluster::{ApplyOptions, Cluster, Evicted, Selector},
     effect::{
-        Call, EffectError, Mode, Sort,
+        Call, EffectError, Mode, Sort, Wanted, Wanting,
         ledger::{Answer, Intent},
     },
     event::{Applied, Before, Outcome},
@@ -35,6 +35,7 @@ impl Call {
             let mut touch = Touch::new(Verb::Drain, reference.as_str());
             touch.remark = Some("its pods do not come back by themselves".into());
             trial.touch(touch);
+            trial.want(Wanted::new(native, parse(&reference)?, Wanting::Acted, place));
             return Ok(json!({ "object": reference, "evicted": [] }));
         }
         let cluster = self.door(native)?.cluster()?;

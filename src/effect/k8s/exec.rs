@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::{parse, uncertain};
 use crate::{
     effect::{
-        Call, EffectError, Mode, Sort,
+        Call, EffectError, Mode, Sort, Wanted, Wanting,
         ledger::{Answer, Intent},
     },
     event::{Applied, Outcome},
@@ -55,6 +55,7 @@ impl Call {
             touch.tool = Some(line);
             touch.remark = Some("a command has no automatic way back".into());
             trial.touch(touch);
+            trial.want(Wanted::new(native, pod, Wanting::Acted, place));
             return Ok(json!({ "status": 0, "stdout": "", "stderr": "" }));
         }
         let door = self.door(native)?;

@@ -6,7 +6,7 @@ use super::{LogsOf, Source, manifest, uncertain};
 use crate::{
     cluster::{ApplyOptions, Cluster, Watches, Woken},
     effect::{
-        Call, EffectError, Mode, Sort,
+        Call, EffectError, Mode, Sort, Wanted, Wanting,
         ledger::{Answer, Intent},
     },
     event::{Applied, Before, Outcome},
@@ -48,6 +48,8 @@ impl Call {
             touch.file = file.as_deref().map(Into::into);
             touch.remark = Some("what it did is done".into());
             trial.touch(touch);
+            let wanted = Wanted::new(native, full, Wanting::Applied((*job).clone()), place);
+            trial.want(Wanted { file: file.as_deref().map(Into::into), ..wanted });
             return Ok(json!({ "object": reference, "succeeded": 1, "log": "" }));
         }
         let cluster = self.door(native)?.cluster()?;

@@ -22,28 +22,13 @@ impl Call {
             return Ok(());
         }
         let Some(keeper) = kept::keeper(live) else { return Ok(()) };
-        let fields = wanted.map(|wanted| keeper.fields(live, wanted));
-        let lasts = match &fields {
-            Some(fields) => fields.is_empty(),
-            None => !keeper.brings_back(live),
-        };
-        if lasts {
-            return Ok(());
-        }
+        let Some(what) = keeper.undoes(live, wanted) else { return Ok(()) };
         if let Some(source) = &keeper.source {
             let found = self.outlast(|patience| cluster.get(source, patience));
             if found.is_ok_and(|found| found.is_some_and(|source| source["spec"]["suspend"] == true)) {
                 return Ok(());
             }
         }
-        let what = match fields {
-            Some(fields) => {
-                let shown = fields.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-                let more = if fields.len() > 3 { format!(" and {} more", fields.len() - 3) } else { String::new() };
-                format!("it would put back {shown}{more}")
-            }
-            None => "it would bring it back".into(),
-        };
         let reference = object::reference(live);
         let message =
             format!("{reference} is kept by {} ({}): {what}; nothing was changed", keeper.tool(), keeper.name);

@@ -3,12 +3,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::manifest;
-use super::{parse, selected};
+use super::{ask::dotted, parse, selected};
 use crate::{
     cluster::Selector,
-    effect::{Call, EffectError, Mode, Sort},
+    effect::{Call, EffectError, Mode, Sort, Trial},
     model::{ObjectRef, Read},
     object::{
+        self,
         edges::{Direction, Impact},
         readiness,
     },
@@ -23,12 +24,25 @@ pub struct Readiness {
     pub reason: String,
 }
 
+/// A list as earlier steps of a trial would have left it. What a selector would select of what they make is not known.
+fn as_left(trial: &Trial, listed: Vec<Arc<Value>>, kind: &str, namespace: Option<&str>, all: bool) -> Vec<Arc<Value>> {
+    let known: Vec<String> = listed.iter().map(|object| object::reference(object).to_string()).collect();
+    let left = listed.iter().zip(&known).filter_map(|(object, name)| trial.as_left(name, Some(object)));
+    let mut left: Vec<Arc<Value>> = left.map(Arc::new).collect();
+    if all {
+        let made = trial.made(kind, namespace).into_iter();
+        left.extend(made.filter(|object| !known.contains(&object::reference(object).to_string())).map(Arc::new));
+    }
+    left
+}
+
 impl Call {
     /// An object, or none where it does not exist.
     pub fn k8s_get(&self, native: &str, reference: &str) -> Result<Option<Arc<Value>>, EffectError> {
         self.allow(native, Mode::Read)?;
         let parsed = parse(reference)?;
-        if let Some(trial) = &self.trial {
+        self.looked(dotted(&parsed), parsed.namespace.as_deref(), Some(&parsed.name));
+        if let Some(trial) = self.trial.as_ref().filter(|_| self.is_blind()) {
             return Ok(trial.kept(reference).map(Arc::new));
         }
         self.read(Read::Object(reference.into()));
@@ -41,7 +55,10 @@ impl Call {
         if let Some(object) = &found {
             self.learn(object);
         }
-        Ok(found)
+        match &self.trial {
+            Some(trial) => Ok(trial.as_left(reference, found.as_deref()).map(Arc::new)),
+            None => Ok(found),
+        }
     }
 
     /// All objects of a kind, in a namespace or everywhere, that a selector selects.
@@ -53,7 +70,8 @@ impl Call {
     ) -> Result<Vec<Arc<Value>>, EffectError> {
         let native = "k8s::list";
         self.allow(native, Mode::Read)?;
-        if self.trial.is_some() {
+        self.looked(kind.to_owned(), namespace, None);
+        if self.is_blind() {
             return Err(EffectError::new(
                 Sort::Unseen,
                 format!("what {kind} objects there are is not known in a trial"),
@@ -71,7 +89,13 @@ impl Call {
         for object in &found {
             self.learn(object);
         }
-        Ok(found)
+        match &self.trial {
+            Some(trial) => {
+                let kind = cluster.resolve_kind(kind, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
+                Ok(as_left(trial, found, &kind.kind, namespace, *selector == Selector::default()))
+            }
+            None => Ok(found),
+        }
     }
 
     /// Whether an object is ready, or every object of a manifest in the bundle; the reason is of the first that is not.
@@ -123,7 +147,7 @@ impl Call {
     pub fn k8s_events(&self, reference: &str) -> Result<Vec<Value>, EffectError> {
         let native = "k8s::events";
         self.allow(native, Mode::Read)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Ok(vec![]);
         }
         self.read(Read::Polled(format!("events of {reference}")));
@@ -134,7 +158,7 @@ impl Call {
     /// What depends on an object, or what it needs: nearest first, itself first of all.
     pub fn k8s_impact(&self, native: &str, reference: &str, direction: Direction) -> Result<Impact, EffectError> {
         self.allow(native, Mode::Read)?;
-        if self.trial.is_some() {
+        if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, format!("what depends on {reference} is not known in a trial")));
         }
         self.read(Read::Polled(format!("what depends on {reference}")));

@@ -1,9 +1,20 @@
 //! Preflight: everything that can be found out before the first change, all of it together. One file per concern; each
 //! gives its findings and changes nothing. What could not be asked is said, and is never an error.
 
+mod apis;
 mod assumptions;
 mod clock;
+mod differences;
 mod discoveries;
+mod keepers;
+mod permissions;
+mod quota;
+mod references;
+mod scene;
+mod tools;
+
+pub(super) use apis::settle;
+pub use scene::{Ahead, look_ahead};
 
 use super::{Stop, executor::Run};
 use crate::{
@@ -18,8 +29,13 @@ impl Run {
         findings.extend(self.discoveries());
         findings.extend(self.clock());
         findings.extend(self.assumptions()?);
+        let version = self.identity.as_ref().map(|identity| identity.version.clone());
+        let ahead = look_ahead(&self.declared, &self.door, version.as_deref(), &self.cancel, self.crew.clock.as_ref());
+        self.go_on()?;
+        findings.extend(ahead.findings);
+        settle(&mut findings);
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-        self.append(&Event::Preflight { findings: findings.clone() })?;
+        self.append(&Event::Preflight { findings: findings.clone(), trial: ahead.steps })?;
         if errors == 0 {
             return Ok(());
         }

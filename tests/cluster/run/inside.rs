@@ -166,7 +166,7 @@ fn a_job_is_waited_for_and_gives_its_log() {
     end_job(server, &kubelet, &ns, "connecting\n42 rows\n", false);
     live.ends().exits(0);
     // it ran once: what has its name already is not taken for it
-    run(&world).exits(11).says(&format!("Job/{ns}/migrate exists already"));
+    run(&world).exits(12).says(&format!("Job/{ns}/migrate exists already"));
 }
 
 #[test]

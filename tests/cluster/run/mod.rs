@@ -15,6 +15,7 @@ mod locks;
 mod natives;
 mod outage;
 mod permission;
+mod preflight;
 mod undo;
 mod users;
 mod web;

@@ -45,7 +45,7 @@ fn what_kubectl_applied_conflicts_by_name_and_field_and_is_taken_over_on_demand(
     metadata: #{ name: "shop", namespace: "NS" }, data: #{ level: "debug" } }OPTIONS))
     .verify("it is written", || k8s::get("ConfigMap/NS/shop").data.level == "debug");"#;
     run(&world(server, &ns, &step.replace("OPTIONS", "")))
-        .exits(11)
+        .exits(12)
         .says("data.level is kept by \"kubectl-client-side-apply\"")
         .says("take_over: \"kubectl-client-side-apply\"");
     run(&world(server, &ns, &step.replace("OPTIONS", ", #{ take_over: \"kubectl-client-side-apply\" }"))).exits(0);
@@ -65,7 +65,7 @@ fn of_an_object_that_flux_keeps_only_the_fields_that_it_applies_are_refused() {
     .verify("it is written", || k8s::get("ConfigMap/NS/shop").data.FIELD == "debug")
     .undo(|| k8s::patch("ConfigMap/NS/shop", #{ data: #{ FIELD: () } }));"#;
     run(&world(server, &ns, &patch.replace("FIELD", "level")))
-        .exits(11)
+        .exits(12)
         .says(&format!("ConfigMap/{ns}/shop is kept by Flux (Kustomization/{ns}/apps): it would put back data.level"));
     assert_eq!(server.get(&format!("ConfigMap/{ns}/shop")).unwrap()["data"]["level"], "info");
     run(&world(server, &ns, &patch.replace("FIELD", "extra"))).exits(0);

@@ -24,17 +24,59 @@ fn world(server: &apiserver::Cluster, user: &str, namespace: &str, verify: &str)
 }
 
 #[test]
-fn a_change_that_is_not_permitted_fails_its_step_and_names_what_is_missing() {
+fn what_is_not_permitted_is_found_before_anything_changes_with_the_rule_that_grants_it() {
     let Some(clusters) = apiserver::shared() else { return };
     let server = clusters.staging();
     let ns = server.namespace("reader");
     let user = format!("user-{ns}");
     permit(server, &user, &ns, "get, list, watch");
-    let world = world(server, &user, &ns, &format!("k8s::exists(\"ConfigMap/{ns}/a\")"));
-    let ended = world.run("run p.rhai --context staging");
-    ended.exits(11).says(&user).says("cannot patch resource \"configmaps\"").says(&ns);
+    let world =
+        world(server, &user, &ns, &format!("k8s::exists(\"ConfigMap/{ns}/a\") && !k8s::exists(\"Secret/{ns}/a\")"));
+    world
+        .run("run p.rhai --context staging")
+        .exits(12)
+        .says(&format!(
+            "account {user} may not create, patch configmaps in namespace {ns}, which ConfigMap/{ns}/a needs"
+        ))
+        .says(&format!("account {user} may not list secrets in namespace {ns}"))
+        .says(&format!("a Role of namespace {ns} that is bound to account {user}"))
+        .says("{apiGroups: [\"\"], resources: [\"configmaps\"], verbs: [create, patch]}");
     assert!(server.get(&format!("ConfigMap/{ns}/a")).is_none());
     let run = world.new_run(&[]);
+    assert!(world.journal(&run).outcomes().is_empty());
+
+    // once it is, a run of it goes through
+    server.permit(
+        &user,
+        &ns,
+        "{apiGroups: [''], resources: [configmaps, secrets], verbs: [get, list, watch, patch, create]}",
+    );
+    world.run("run p.rhai --context staging").exits(0);
+    assert!(server.get(&format!("ConfigMap/{ns}/a")).is_some());
+}
+
+#[test]
+fn a_change_that_is_not_permitted_any_more_fails_its_step_and_names_what_is_missing() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("writer");
+    let user = format!("user-{ns}");
+    permit(server, &user, &ns, "get, list, watch, patch, create");
+    let world = world(server, &user, &ns, &format!("k8s::exists(\"ConfigMap/{ns}/a\")"));
+    let playbook = std::fs::read_to_string(world.path("p.rhai")).unwrap();
+    // what was permitted in preflight is taken away while the run waits for a person
+    world.file(
+        "p.rhai",
+        &playbook
+            .replace("step(\"Write\")", "step(\"Wait\").manual(\"wait\").verify(\"so\", || true).irreversible(\"nothing is done\");\nstep(\"Write\")"),
+    );
+    world.run("run p.rhai --context staging").exits(20);
+    permit(server, &user, &ns, "get, list, watch");
+    let run = world.new_run(&[]);
+    world.run(&format!("done {run} one/wait --reason 'waited'")).exits(0);
+    let ended = world.run(&format!("resume {run}"));
+    ended.exits(11).says(&user).says("cannot patch resource \"configmaps\"").says(&ns);
+    assert!(server.get(&format!("ConfigMap/{ns}/a")).is_none());
     assert_eq!(world.journal(&run).outcomes(), ["failed"]);
 
     // and goes on once it is
@@ -50,7 +92,9 @@ fn a_verify_that_may_not_look_fails_soon_and_names_what_is_missing() {
     let ns = server.namespace("blind");
     let user = format!("user-{ns}");
     permit(server, &user, &ns, "get, list, watch, patch, create");
-    let world = world(server, &user, &ns, &format!("k8s::exists(\"Secret/{ns}/a\")"));
+    // what it reads is known only once the object is there
+    let verify = format!("k8s::get(\"ConfigMap/{ns}/a\").metadata.uid != \"\" && k8s::exists(\"Secret/{ns}/a\")");
+    let world = world(server, &user, &ns, &verify);
     let started = Instant::now();
     let ended = world.run("run p.rhai --context staging");
     ended.exits(10).says(&user).says("cannot list resource \"secrets\"").says(&ns);

@@ -57,7 +57,8 @@ step("Greet again").change(|| k8s::apply("second.yaml"))
     .verify("it says hello again", || k8s::exists("ConfigMap/default/second")).within("5s");
 "#;
 
-const SANDBOXES: &str = "[contexts.staging]
+/// Two sandboxes, staging and main.
+pub const SANDBOXES: &str = "[contexts.staging]
 sandbox = true
 [contexts.main]
 sandbox = true
