@@ -13,6 +13,7 @@ mod impact;
 mod not_run;
 mod preflight;
 mod process;
+mod repo;
 mod resume;
 mod start;
 mod steps;
@@ -34,13 +35,14 @@ fn main() {
     // `cargo bench` hands `--bench` on, and `cargo test --benches` nothing
     let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let mut table = Table::new(words);
-    let parts: [(&str, fn(&mut Table)); 8] = [
+    let parts: [(&str, fn(&mut Table)); 9] = [
         ("start", start::version),
         ("no-op", start::no_op),
         ("steps", steps::rows),
         ("verify", verify::rows),
         ("resume", resume::rows),
         ("impact", impact::rows),
+        ("repo", repo::rows),
         ("preflight", preflight::rows),
         ("bulk", bulk::rows),
     ];

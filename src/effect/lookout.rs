@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Door, EffectError};
 use crate::{
-    cluster::{ApplyOptions, Cluster, ClusterError, Patched, Patience, Permission, Place, Resource, Wish},
+    cluster::{ApplyOptions, Cluster, ClusterError, Patched, Patience, Permission, Place, Resource, Survey, Wish},
     event::Cancel,
     model::ObjectRef,
 };
@@ -141,6 +141,14 @@ impl<'a> Lookout<'a> {
     /// As [`Lookout::may_all`].
     pub fn try_patches(&self, patches: Vec<Patched>) -> Result<Vec<Tried>, EffectError> {
         Ok(self.cluster.try_patches(patches, &self.patience)?.into_iter().map(tried).collect())
+    }
+
+    /// Everything that the cluster holds.
+    ///
+    /// # Errors
+    /// What the server says; a kind that cannot be listed is in [`Survey::unseen`].
+    pub fn survey(&self) -> Result<Survey, EffectError> {
+        Ok(self.cluster.survey(&self.patience)?)
     }
 }
 

@@ -25,7 +25,7 @@ mod way_back;
 mod web;
 
 pub use crate::{
-    cluster::{PatchKind, Patched, Permission, Resource, Selector, Wish, Woken},
+    cluster::{PatchKind, Patched, Permission, Resource, Selector, Survey, Wish, Woken},
     event::Cancel,
 };
 pub use call::{Call, Commanded, Look, Trouble};

@@ -137,11 +137,11 @@ impl Call {
         }
         self.read(Read::Polled(format!("the repository: {what}")));
         let place = &self.door(native)?.parts.repo;
-        let looked = self.look(place, foreign);
+        let looked = self.repository(place, foreign);
         looked.map_err(|error| self.ran_into(error))
     }
 
-    fn look(&self, place: &RepoPlace, foreign: bool) -> Result<Repo, EffectError> {
+    fn repository(&self, place: &RepoPlace, foreign: bool) -> Result<Repo, EffectError> {
         let root = root(place)?;
         let origin = self.door("repo")?.bundle().origin().and_then(|path| path.canonicalize().ok());
         let others = place.references.iter().filter_map(|path| path.canonicalize().ok());

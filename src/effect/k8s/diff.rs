@@ -15,6 +15,9 @@ impl Call {
         let native = "k8s::diff";
         self.allow(native, Mode::Read)?;
         let objects = manifest::objects(self, native, source)?;
+        for manifest::Manifest { object, .. } in &objects {
+            self.read(Read::Object(object::reference(object).to_string()));
+        }
         if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, "what an apply would change is not known in a trial"));
         }

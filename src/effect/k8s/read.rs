@@ -147,6 +147,7 @@ impl Call {
     pub fn k8s_events(&self, reference: &str) -> Result<Vec<Value>, EffectError> {
         let native = "k8s::events";
         self.allow(native, Mode::Read)?;
+        self.read(Read::Object(reference.into()));
         if self.is_blind() {
             return Ok(vec![]);
         }
@@ -158,6 +159,7 @@ impl Call {
     /// What depends on an object, or what it needs: nearest first, itself first of all.
     pub fn k8s_impact(&self, native: &str, reference: &str, direction: Direction) -> Result<Impact, EffectError> {
         self.allow(native, Mode::Read)?;
+        self.read(Read::Object(reference.into()));
         if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, format!("what depends on {reference} is not known in a trial")));
         }

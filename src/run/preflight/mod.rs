@@ -3,6 +3,7 @@
 
 mod apis;
 mod assumptions;
+mod blast;
 mod clock;
 mod differences;
 mod discoveries;
@@ -12,6 +13,7 @@ mod quota;
 mod references;
 mod scene;
 mod tools;
+mod unread;
 
 pub(super) use apis::settle;
 pub use scene::{Ahead, look_ahead};

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{apis, differences, keepers, permissions, quota, references, tools};
+use super::{apis, blast, differences, keepers, permissions, quota, references, tools, unread};
 use crate::{
     effect::{
         Call, Commanded, Door, Look, Lookout, Mode, Patched, Resource, Sort, Trial, Tried, Unserved, Wanted, Wanting,
@@ -203,6 +203,8 @@ pub fn look_ahead(
     ahead.findings.extend(differences::check(&scene));
     ahead.findings.extend(references::check(&scene));
     ahead.findings.extend(quota::check(&scene));
+    ahead.findings.extend(unread::check(&scene, &unread::Reader { declared, door, cancel, clock }));
+    ahead.findings.extend(blast::check(&scene, plan));
     let mut once: Vec<Finding> = vec![];
     for finding in std::mem::take(&mut ahead.findings) {
         if !once.contains(&finding) {

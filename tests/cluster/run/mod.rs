@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
 
+mod blast;
 mod deploy_app;
 mod doctor;
 mod https;
