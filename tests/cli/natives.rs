@@ -142,7 +142,7 @@ fn an_object_that_is_not_there_is_named_with_the_one_that_is() {
         "{}",
         "step(\"Look\").verify(\"x\", || k8s::get(\"Deployment/web/sho\").spec.replicas == 1).within(\"0s\");\n",
     );
-    world.go().exits(10).says("not found; there is `Deployment/web/shop`?");
+    world.go().exits(10).says("not found; there is `Deployment/web/shop`)");
 }
 
 #[test]

@@ -146,7 +146,7 @@ spec:
   selector: {matchLabels: {app: reader}}
   template:
     metadata: {labels: {app: reader}}
-    spec: {containers: [{name: c, image: example.com/c, envFrom: [{configMapRef: {name: hello}}]}]}
+    spec: {containers: [{name: c, image: example.com/c, envFrom: [{configMapRef: {name: hello, optional: true}}]}]}
 ";
     let world = World::new();
     world.file("reader.yaml", READER);

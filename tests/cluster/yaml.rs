@@ -273,7 +273,8 @@ fn every_trap_is_read_as_kubectl_reads_it_or_refused_for_a_reason() {
     let Some(clusters) = apiserver::shared() else { return };
     let Some(kubectl) = or_not_run(assets::kubectl()) else { return };
     let kubeconfig = clusters.staging().kubeconfig();
-    let scalars: String = SCALARS.iter().enumerate().map(|(n, scalar)| format!("  k{n}: {scalar}\n")).collect();
+    let lines: Vec<String> = SCALARS.iter().enumerate().map(|(n, scalar)| format!("  k{n}: {scalar}\n")).collect();
+    let scalars = lines.concat();
     let together = format!("{OBJECT}x:\n{scalars}");
     let alone = ALONE.iter().map(|scalar| ((*scalar).to_owned(), format!("{OBJECT}x: {scalar}\n")));
     let texts = TEXTS.iter().map(|(name, text)| ((*name).to_owned(), text.replace("OBJECT", OBJECT)));

@@ -71,7 +71,12 @@ fn recipes() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Those that have a test of their own below.
-const APART: [&str; 3] = ["namespaces", "cronjobs.batch", "customresourcedefinitions.apiextensions.k8s.io"];
+const APART: [&str; 4] = [
+    "namespaces",
+    "cronjobs.batch",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "replicationsources.volsync.backube",
+];
 
 fn is_ready(object: &Value) -> bool {
     let has_address = !object["status"]["loadBalancer"]["ingress"].is_null();
@@ -257,4 +262,38 @@ async fn the_jobs_of_a_cron_job_do_what_it_is_told() {
     let failed = sandbox.until(jobs, "fails", |job| condition(job, "Failed")["status"] == "True").await;
     assert!(condition(&failed, "Failed")["message"].as_str().is_some_and(|message| message.contains("told so")));
     assert!(!is_ready(&sandbox.get(&format!("{jobs}/stalls")).await.1));
+}
+
+#[tokio::test]
+async fn a_backup_that_is_told_to_fail_says_so_and_stays_asked_for() {
+    let sources = "/apis/volsync.backube/v1alpha1/namespaces/default/replicationsources";
+    let sandbox = sandbox();
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "replicationsources.volsync.backube"},
+        "spec": {
+            "group": "volsync.backube", "scope": "Namespaced",
+            "names": {"plural": "replicationsources", "kind": "ReplicationSource"},
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    });
+    assert_eq!(sandbox.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).await.0, 201);
+    let fault = Fault::new("ReplicationSource/default/fails", "told so").expect("a fault");
+    sandbox.set_faults(vec![fault]).expect("it does something");
+    for name in ["fails", "fine"] {
+        let body = json!({
+            "apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "metadata": {"name": name},
+            "spec": {"sourcePVC": "data", "trigger": {"manual": "once"}},
+        });
+        assert_eq!(sandbox.post(sources, body).await.0, 201);
+    }
+    let result = |object: &Value, wanted: &str| object["status"]["latestMoverStatus"]["result"] == wanted;
+    let fine = sandbox.until(sources, "fine", |object| result(object, "Successful")).await;
+    assert_eq!(fine["status"]["lastManualSync"], "once");
+    let failed = sandbox.until(sources, "fails", |object| result(object, "Failed")).await;
+    assert_eq!(failed["status"]["latestMoverStatus"]["logs"], "told so");
+    assert!(failed["status"]["lastManualSync"].is_null(), "it is tried again");
 }

@@ -1,5 +1,5 @@
 //! The migration from restic to kopia, on a real API server that is as the cluster was when it was planned. No kubelet and
-//! no controller runs there: the test plays the pod that mounts the export, the job, Flux, external-secrets and VolSync.
+//! no controller runs there: the test plays the pod that mounts the export, the job, Flux, external-secrets and `VolSync`.
 
 use std::{
     collections::BTreeMap,
