@@ -8,13 +8,15 @@ mod image;
 pub mod kept;
 mod lines;
 mod merge;
-/// What objects take of a quota.
+/// What a change takes of its namespace's quotas.
 pub mod need;
 /// Values at dotted paths.
 pub mod path;
+pub mod quantity;
 pub mod readiness;
 mod reference;
 pub mod repo;
+pub mod usage;
 pub mod way_back;
 /// YAML and JSON text.
 pub mod yaml;
@@ -23,5 +25,6 @@ pub use diff::{Difference, diff, without_server_fields};
 pub use image::{image, into_image};
 pub use lines::{Lined, Lines, lined};
 pub use merge::merge;
+pub use quantity::Quantity;
 pub use reference::{Head, head, reference, split_api_version};
 pub use yaml::{YamlError, objects};

@@ -5,10 +5,12 @@ use serde_json::Value;
 
 use super::meta;
 use super::request::Place;
-use super::schema::Quantity;
 use super::status::ApiError;
 use super::store::Tx;
-use super::usage::{self, Amounts};
+use crate::object::{
+    Quantity,
+    usage::{self, Amounts},
+};
 
 const RESOURCE: &str = "limitranges";
 

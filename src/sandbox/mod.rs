@@ -39,7 +39,6 @@ mod status;
 mod store;
 mod strategic;
 mod table;
-mod usage;
 mod validate;
 mod watch;
 mod write;

@@ -6,10 +6,12 @@ use serde_json::Value;
 use super::apply::{self, Manager, Operation};
 use super::meta;
 use super::request::Place;
-use super::schema::Quantity;
 use super::status::ApiError;
 use super::store::{Key, Tx};
-use super::usage::{self, Amounts};
+use crate::object::{
+    Quantity,
+    usage::{self, Amounts},
+};
 
 pub(crate) const RESOURCE: &str = "resourcequotas";
 

@@ -9,8 +9,9 @@ use crate::{
     effect::{Tried, Wanting},
     model::{Finding, ObjectRef},
     object::{
-        self,
-        need::{self, Amounts, Defaults},
+        self, Quantity,
+        need::{self, Defaults},
+        usage::{self, Amounts},
     },
 };
 
@@ -46,8 +47,8 @@ fn listed(scene: &Scene<'_>, kind: &str, namespaces: &[String]) -> BTreeMap<Stri
 
 /// What of a quota the changes would go over, at the step where they do.
 fn over(scene: &Scene<'_>, namespace: &str, quota: &Value, defaults: &Defaults) -> Vec<Finding> {
-    let mut hard = need::amounts(&quota["spec"]["hard"]);
-    let used = need::amounts(&quota["status"]["used"]);
+    let mut hard = usage::amounts(&quota["spec"]["hard"]);
+    let used = usage::amounts(&quota["status"]["used"]);
     let quota_name = object::head(quota).name();
     let mut added = Amounts::new();
     let mut said: BTreeSet<String> = BTreeSet::new();
@@ -57,25 +58,22 @@ fn over(scene: &Scene<'_>, namespace: &str, quota: &Value, defaults: &Defaults) 
             && change.wanted.object.name == quota_name
         {
             // a step before makes room
-            hard.extend(need::amounts(&manifest["spec"]["hard"]));
+            hard.extend(usage::amounts(&manifest["spec"]["hard"]));
         }
         let more = adds(change, defaults);
-        need::sum(&mut added, &more);
+        usage::add(&mut added, &more);
         for (name, most) in &hard {
-            let (asked, there) = (added.get(name).copied().unwrap_or(0), used.get(name).copied().unwrap_or(0));
-            if asked > 0
-                && more.get(name).is_some_and(|more| *more > 0)
-                && there + asked > *most
-                && said.insert(name.clone())
-            {
-                let show = |amount: i128| need::shown(name, amount);
+            let of = |amounts: &Amounts| amounts.get(name).copied().unwrap_or_default();
+            let (asked, there) = (of(&added), of(&used));
+            let none = Quantity::default();
+            if asked > none && of(&more) > none && there.plus(asked) > *most && said.insert(name.clone()) {
                 let message = format!(
                     "ResourceQuota/{namespace}/{quota_name} leaves {} of {name} ({} of {} are used), and up to {} {} are needed",
-                    show((*most - there).max(0)),
-                    show(there),
-                    show(*most),
+                    most.less(there),
+                    there,
+                    most,
                     change.name(),
-                    show(asked),
+                    asked,
                 );
                 findings.push(change.finding("quota", message).help(format!(
                     "make room: a larger spec.hard[\"{name}\"], or fewer replicas and smaller requests"
@@ -94,7 +92,7 @@ fn adds(change: &Change, defaults: &Defaults) -> Amounts {
         Live::Is(live) => takes(live),
         _ => Amounts::new(),
     };
-    let mut after = match (&change.wanted.change, &change.tried, &change.live) {
+    let after = match (&change.wanted.change, &change.tried, &change.live) {
         // an object that is changed again was counted by its first change
         _ if change.again => return Amounts::new(),
         (Wanting::Applied(_), Some(Tried::Accepted(after)), _) => takes(after),
@@ -107,8 +105,5 @@ fn adds(change: &Change, defaults: &Defaults) -> Amounts {
         (Wanting::Deleted, ..) => Amounts::new(),
         _ => return Amounts::new(),
     };
-    for (name, amount) in before {
-        *after.entry(name).or_default() -= amount;
-    }
-    after
+    need::more(after, &before)
 }

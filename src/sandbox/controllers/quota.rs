@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::quota::RESOURCE;
 use super::super::store::{Event, Key};
-use super::super::usage;
 use super::Simulated;
 use super::desk::{Desk, MANAGER};
+use crate::object::usage;
 
 pub(super) struct Quotas;
 

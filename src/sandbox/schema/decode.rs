@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::quantity;
 use super::{Schema, Sort, joined};
+use crate::object::quantity;
 
 /// The object as a server keeps it, and the unknown fields that were dropped; or the words for a value of a wrong type.
 pub(crate) fn decode(schema: Schema<'_>, kind: &str, value: Value) -> Result<(Value, Vec<String>), String> {

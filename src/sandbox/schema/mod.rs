@@ -7,7 +7,6 @@
 mod builtin;
 mod cel;
 mod decode;
-mod quantity;
 mod structural;
 mod typed;
 
@@ -17,7 +16,6 @@ use serde_json::Value;
 pub(crate) use builtin::ASKED;
 pub(crate) use builtin::{closure, document};
 pub(crate) use decode::{blank_status, decode};
-pub(crate) use quantity::Quantity;
 pub(crate) use structural::{default_into, misfits, prune, structural_errors};
 pub(crate) use typed::typed_errors;
 

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use super::super::schema::Quantity;
 use super::super::status::Cause;
-use super::super::usage::{self, Amounts};
 use super::{list, texts};
+use crate::object::{
+    Quantity,
+    usage::{self, Amounts},
+};
 
 const SCOPES: [&str; 7] = [
     "Terminating",

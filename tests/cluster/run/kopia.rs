@@ -92,8 +92,8 @@ fn preflight_finds_the_seven_on_a_real_api_server_and_once_they_are_corrected_th
         assert_eq!(command.argv, ["ls", "-A", "/repository"]);
         Ends::printing(if there.load(Ordering::SeqCst) { "kopia.repository.f\n" } else { "" })
     });
-    let _controllers = Controllers::everywhere(&cluster);
 
+    // no controller runs yet: whatever is written now, the run wrote
     let before = versions(&cluster);
     world.run(&format!("run {PLAYBOOK} --context staging")).exits(12).says("nothing was changed");
     let first = world.new_run(&[]);
@@ -103,6 +103,7 @@ fn preflight_finds_the_seven_on_a_real_api_server_and_once_they_are_corrected_th
     assert_eq!(versions(&cluster), before, "nothing was written");
     assert_eq!(kubelet.ran().len(), 1, "the export was looked at");
 
+    let _controllers = Controllers::everywhere(&cluster);
     world.file(PLAYBOOK, &migration::corrected(&playbook));
     let live = world.start(&format!("run {PLAYBOOK} --context staging"));
     end_this_job(&cluster, &kubelet, ("storage", "kopia-create-repository"), "Initialized repository\n", false);

@@ -48,7 +48,7 @@ fn read(text: &str) -> Option<Written> {
 }
 
 /// The canonical form; `None` when the text is no quantity.
-pub(crate) fn canonical(text: &str) -> Option<String> {
+pub fn canonical(text: &str) -> Option<String> {
     let Written { negative, mantissa, fraction, scale } = read(text)?;
     let shown = match scale {
         Scale::Binary(power) => binary(mantissa, fraction, power)?,
@@ -59,7 +59,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
 
 /// An amount that can be added and compared. One too large to count is the largest there is.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Quantity {
+pub struct Quantity {
     /// In billionths.
     billionths: i128,
     /// Shown in powers of 1024.
@@ -81,27 +81,44 @@ impl Quantity {
         Some(Self { billionths: if negative { -amount } else { amount }, binary })
     }
 
+    /// So many of it.
+    #[must_use]
+    pub fn times(self, number: i64) -> Self {
+        Self { billionths: self.billionths.saturating_mul(number.into()), ..self }
+    }
+
+    /// What is more than the other; below nothing where that is more.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        let binary = if self.is_zero() { other.binary } else { self.binary };
+        Self { billionths: self.billionths.saturating_sub(other.billionths), binary }
+    }
+
     /// So many whole things.
     pub fn count(number: usize) -> Self {
         let number = i128::try_from(number).unwrap_or(i128::MAX);
         Self { billionths: number.saturating_mul(1_000_000_000), binary: false }
     }
 
+    /// Whether there is nothing of it.
     pub fn is_zero(self) -> bool {
         self.billionths == 0
     }
 
+    /// Whether it is a whole number of units.
     pub fn is_whole(self) -> bool {
         self.billionths % 1_000_000_000 == 0
     }
 
     /// Shown as the first of the two that is not zero.
+    #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let binary = if self.is_zero() { other.binary } else { self.binary };
         Self { billionths: self.billionths.saturating_add(other.billionths), binary }
     }
 
     /// What is left, not less than nothing.
+    #[must_use]
     pub fn less(self, other: Self) -> Self {
         Self { billionths: self.billionths.saturating_sub(other.billionths).max(0), ..self }
     }

@@ -5,27 +5,27 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::schema::Quantity;
+use super::Quantity;
 
 /// Amounts by the name of what they are of.
-pub(crate) type Amounts = BTreeMap<String, Quantity>;
+pub type Amounts = BTreeMap<String, Quantity>;
 
 /// What a name stands for when it is asked of a storage class.
 const OF_CLASS: &str = ".storageclass.storage.k8s.io/";
 
 /// The amounts in a map such as `requests`.
-pub(crate) fn amounts(map: &Value) -> Amounts {
+pub fn amounts(map: &Value) -> Amounts {
     let entries = map.as_object().into_iter().flatten();
     entries.map(|(name, value)| (name.clone(), quantity(value).unwrap_or_default())).collect()
 }
 
 /// A quantity, which may be written as a number.
-pub(crate) fn quantity(value: &Value) -> Option<Quantity> {
+pub fn quantity(value: &Value) -> Option<Quantity> {
     value.as_str().map_or_else(|| value.as_i64().and_then(|n| Quantity::parse(&n.to_string())), Quantity::parse)
 }
 
 /// Adds amounts to others.
-pub(crate) fn add(sum: &mut Amounts, more: &Amounts) {
+pub fn add(sum: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
         let entry = sum.entry(name.clone()).or_default();
         *entry = entry.plus(*amount);
@@ -41,7 +41,7 @@ fn raise(most: &mut Amounts, other: &Amounts) {
 
 /// What all containers of a Pod ask for together (`requests`), or may use (`limits`): init containers run one after the
 /// other before the rest, those that are restarted always run on beside it.
-pub(crate) fn of_pod(pod: &Value, field: &str) -> Amounts {
+pub fn of_pod(pod: &Value, field: &str) -> Amounts {
     let list = |name: &str| pod["spec"][name].as_array().into_iter().flatten();
     let (mut together, mut beside, mut before) = (Amounts::new(), Amounts::new(), Amounts::new());
     for container in list("containers") {
@@ -73,7 +73,7 @@ fn is_over(pod: &Value) -> bool {
 }
 
 /// The resource whose objects a quota's name is about.
-pub(crate) fn about(name: &str) -> Option<&str> {
+pub fn about(name: &str) -> Option<&str> {
     if let Some(counted) = name.strip_prefix("count/") {
         return Some(counted);
     }
@@ -95,7 +95,7 @@ pub(crate) fn about(name: &str) -> Option<&str> {
 }
 
 /// What an object counts as.
-pub(crate) fn of(resource: &str, object: &Value) -> Amounts {
+pub fn of(resource: &str, object: &Value) -> Amounts {
     let mut used = Amounts::from([(format!("count/{resource}"), Quantity::count(1))]);
     let mut count = |name: &str, number: usize| used.insert(name.to_owned(), Quantity::count(number));
     match resource {
@@ -174,7 +174,7 @@ fn in_scope(resource: &str, object: &Value, scope: &Value) -> bool {
 }
 
 /// Whether an object falls under a quota.
-pub(crate) fn falls_under(resource: &str, object: &Value, quota: &Value) -> bool {
+pub fn falls_under(resource: &str, object: &Value, quota: &Value) -> bool {
     let spec = &quota["spec"];
     let plain = spec["scopes"].as_array().into_iter().flatten();
     let plain = plain.map(|name| serde_json::json!({"scopeName": name, "operator": "Exists"}));
@@ -183,11 +183,7 @@ pub(crate) fn falls_under(resource: &str, object: &Value, quota: &Value) -> bool
 }
 
 /// What of the names under a quota's `hard` the objects that `list` gives use.
-pub(crate) fn of_namespace(
-    quota: &Value,
-    hard: &Amounts,
-    list: impl Fn(&str) -> Vec<std::sync::Arc<Value>>,
-) -> Amounts {
+pub fn of_namespace(quota: &Value, hard: &Amounts, list: impl Fn(&str) -> Vec<std::sync::Arc<Value>>) -> Amounts {
     let mut used: Amounts = hard.keys().map(|name| (name.clone(), Quantity::default())).collect();
     let mut resources: Vec<&str> = hard.keys().filter_map(|name| about(name)).collect();
     resources.sort_unstable();
@@ -205,7 +201,7 @@ pub(crate) fn of_namespace(
 }
 
 /// Amounts as an object keeps them.
-pub(crate) fn written(amounts: &Amounts) -> Value {
+pub fn written(amounts: &Amounts) -> Value {
     amounts
         .iter()
         .map(|(name, amount)| (name.clone(), Value::from(amount.to_string())))
