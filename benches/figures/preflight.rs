@@ -67,7 +67,8 @@ phase("Apply").goal("they are there");
         let _ = writeln!(
             script,
             r#"step("Apply {n}").change(|| k8s::apply(`{}`)).verify("it is there", || k8s::exists("Deployment/{namespace}/o-{n}")).skip_if("never", || false);"#,
-            deployment(r#"{"turn": "TURN"}"#),
+            // the line end says that it is YAML, not a path
+            deployment(r#"{"turn": "TURN"}"#) + "\n",
         );
     }
     script
