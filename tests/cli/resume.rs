@@ -345,9 +345,8 @@ fn what_changed_after_the_staging_run_is_acknowledged_before_it_goes_on() {
     assert!(world.object("main", HELLO).is_some());
 }
 
-#[test]
-fn the_same_cluster_reached_another_way_stops_once() {
-    let server = BadServer::start();
+/// A run that waits, whose cluster has another address by now: this verb stops once, does nothing, and wants a reason.
+fn reached_another_way(server: &BadServer, verb: &str) -> (World, String) {
     let world = World::with(TWO);
     server.is_staging_of(&world);
     world.go().exits(20);
@@ -355,12 +354,19 @@ fn the_same_cluster_reached_another_way_stops_once() {
     point(&world, &server.url().replace("127.0.0.1", "localhost"));
     let lines = world.journal(&run).lines.len();
     world
-        .run(&format!("resume {run}"))
+        .run(&format!("{verb} {run}"))
         .exits(31)
         .says("is the cluster that it was, and is reached another way: its server is http://localhost")
-        .says(&format!("runbook resume {run} --accept-route"));
+        .says(&format!("runbook {verb} {run} --accept-route"));
     assert_eq!(world.journal(&run).lines.len(), lines, "nothing was done");
-    world.run(&format!("resume {run} --accept-route ' '")).exits(2);
+    world.run(&format!("{verb} {run} --accept-route ' '")).exits(2);
+    (world, run)
+}
+
+#[test]
+fn the_same_cluster_reached_another_way_stops_once() {
+    let server = BadServer::start();
+    let (world, run) = reached_another_way(&server, "resume");
     world.run(&format!("resume {run} --accept-route 'it has a name now'")).exits(20).says("it has a name now");
     world.run(&format!("resume {run}")).exits(20);
     assert_eq!(world.journal(&run).of("route.accepted").len(), 1);
@@ -369,19 +375,7 @@ fn the_same_cluster_reached_another_way_stops_once() {
 #[test]
 fn an_undo_of_the_same_cluster_reached_another_way_stops_once_too() {
     let server = BadServer::start();
-    let world = World::with(TWO);
-    server.is_staging_of(&world);
-    world.go().exits(20);
-    let run = world.only();
-    point(&world, &server.url().replace("127.0.0.1", "localhost"));
-    let lines = world.journal(&run).lines.len();
-    world
-        .run(&format!("undo {run}"))
-        .exits(31)
-        .says("is the cluster that it was, and is reached another way")
-        .says(&format!("runbook undo {run} --accept-route"));
-    assert_eq!(world.journal(&run).lines.len(), lines, "nothing was done");
-    world.run(&format!("undo {run} --accept-route ' '")).exits(2);
+    let (world, run) = reached_another_way(&server, "undo");
     world.run(&format!("undo {run} --accept-route 'it has a name now'")).exits(0).says("it has a name now");
     assert_eq!(world.journal(&run).of("route.accepted").len(), 1);
 }

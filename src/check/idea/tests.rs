@@ -6,9 +6,9 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Phrases that name a solution, each with its points: add up what the note on the idea lint gives for its words.
+/// Phrases that name a solution, each with its points: what its words add up to.
 const FIRES: [(&str, i32); 34] = [
-    // the two of the note
+    // the plainest two
     ("Add a fallback ingress controller", 3),
     ("Add rook-ceph PVC", 3),
     // a build verb alone
@@ -53,7 +53,7 @@ const FIRES: [(&str, i32); 34] = [
 
 /// Phrases that say what is wrong, for whom, or what will be seen.
 const SILENT: [(&str, i32); 38] = [
-    // the two of the note
+    // the plainest two
     ("Users can't access the app when Tailscale is down", -1),
     ("Immich needs persistent storage for photos on main cluster", -2),
     // what somebody cannot do

@@ -172,7 +172,7 @@ impl Call {
             (served, _) => format!("{kind} is served as {}, not as {}", served.join(" and "), versions.join(" or ")),
         };
         let name = kind.split('.').next().unwrap_or(kind);
-        let known = early(name);
+        let known = object::api::all_early(name);
         if let Some(first) = known.first() {
             let version = self.door("k8s::api")?.cluster()?.version(&self.patience());
             let version = version.map_err(|error| self.ran_into(error.into()))?;
@@ -219,26 +219,6 @@ impl Call {
         let answer = answer.map_err(|error| self.ran_into(error.into()))?;
         Ok(HttpReply { status: answer.status, headers: answer.headers, body: answer.body })
     }
-}
-
-/// Groups of built-in kinds that begin as alpha or beta.
-const EARLY: [&str; 9] = [
-    "admissionregistration.k8s.io",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "internal.apiserver.k8s.io",
-    "networking.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-    "storagemigration.k8s.io",
-];
-
-/// The alpha and beta versions of the built-in kinds of this name, the earliest first.
-fn early(kind: &str) -> Vec<object::api::Early> {
-    let versions = ["v1alpha1", "v1alpha2", "v1alpha3", "v1beta1", "v1beta2"];
-    let all = EARLY.iter().flat_map(|group| versions.map(|version| format!("{group}/{version}")));
-    all.filter_map(|api_version| object::api::early(&api_version, kind)).collect()
 }
 
 pub(super) fn dotted(object: &ObjectRef) -> String {

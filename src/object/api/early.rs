@@ -97,6 +97,13 @@ pub fn early(api_version: &str, kind: &str) -> Option<Early> {
     Some(Early { group, version, since: *since, gate, all })
 }
 
+/// The alpha and beta versions of the built-in kinds of this name, the earliest first.
+pub fn all_early(kind: &str) -> Vec<Early> {
+    let rows = EARLY.iter().filter(|row| row.1.contains(&kind));
+    let all = rows.flat_map(|(group, _, _, all)| all.iter().map(move |(version, _)| format!("{group}/{version}")));
+    all.filter_map(|api_version| early(&api_version, kind)).collect()
+}
+
 /// The versions of a built-in kind that began as alpha or beta, where it is one.
 pub fn versions(group: &str, kind: &str) -> Option<Early> {
     let (group, _, gate, all) = EARLY.iter().find(|row| row.0 == group && row.1.contains(&kind))?;

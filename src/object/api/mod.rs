@@ -4,7 +4,7 @@
 mod early;
 mod outdated;
 
-pub use early::{Early, early, versions};
+pub use early::{Early, all_early, early, versions};
 pub use outdated::{Outdated, outdated};
 
 /// The minor version of Kubernetes in a server's words: `v1.35.0+k3s1` → 35.
