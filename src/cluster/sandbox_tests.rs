@@ -10,7 +10,11 @@ use super::*;
 use crate::{
     event::Cancel,
     model::ObjectRef,
-    object::readiness::{State, status},
+    object::{
+        edges::{self, Direction, Graph},
+        head,
+        readiness::{State, status},
+    },
     sandbox::Options,
 };
 
@@ -148,4 +152,65 @@ fn changes_are_seen_by_a_watch_within_milliseconds() {
     times.sort();
     println!("p50 {:?} slowest {:?}", times[times.len() / 2], times[times.len() - 1]);
     assert!(times[times.len() / 2] < Duration::from_millis(50), "{times:?}");
+}
+
+#[test]
+fn what_depends_on_an_object_is_the_same_whether_all_is_looked_at_or_only_what_can_name_it() {
+    let rig = rig();
+    for namespace in ["web", "db", "ops", "far"] {
+        rig.namespace(namespace);
+    }
+    let pod = |secret: &str| {
+        json!({ "metadata": { "labels": { "app": secret } }, "spec": { "serviceAccountName": "runner",
+        "containers": [{ "name": "c", "image": "i", "envFrom": [{ "secretRef": { "name": secret } }] }] } })
+    };
+    for namespace in ["web", "db", "ops", "far"] {
+        let meta = |name: &str| json!({ "name": name, "namespace": namespace });
+        for object in [
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": meta("login") }),
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("runner") }),
+            json!({ "apiVersion": "v1", "kind": "Service", "metadata": meta("app"),
+                "spec": { "selector": { "app": "login" }, "ports": [{ "port": 80 }] } }),
+            json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("app"), "spec": { "replicas": 0,
+                "selector": { "matchLabels": { "app": "login" } }, "template": pod("login") } }),
+        ] {
+            rig.apply(&object).unwrap();
+        }
+    }
+    let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view" });
+    let subject = |namespace: &str| json!([{ "kind": "ServiceAccount", "name": "runner", "namespace": namespace }]);
+    for object in [
+        // across namespaces, through what has none, and from a kind that nobody foresaw
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": { "name": "b", "namespace": "ops" }, "roleRef": role, "subjects": subject("web") }),
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": { "name": "b" }, "roleRef": role, "subjects": subject("db") }),
+        json!({ "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": { "name": "vault" },
+            "spec": { "provider": { "fake": { "data": [] } },
+                "conditions": [{ "authSecretRef": { "name": "login", "namespace": "far" } }] } }),
+        json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": { "name": "made", "namespace": "ops" },
+            "spec": { "secretStoreRef": { "kind": "ClusterSecretStore", "name": "vault" },
+                "data": [{ "secretKey": "k", "remoteRef": { "key": "i" } }] } }),
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "reader", "namespace": "ops" },
+            "spec": { "replicas": 0, "selector": { "matchLabels": { "app": "made" } }, "template": pod("made") } }),
+    ] {
+        rig.apply(&object).unwrap();
+    }
+    let all = rig.cluster.survey(&patience()).unwrap().objects;
+    let graph = Graph::of(&all);
+    let mut wider = 0;
+    for object in &all {
+        let of = [head(object).full_reference()];
+        let (seen, near) = rig.cluster.dependents(&of, &patience()).unwrap();
+        let sorted = |mut reached: Vec<edges::Reached>| {
+            reached.sort_by(|a, b| a.object.cmp(&b.object));
+            reached.into_iter().map(|it| (it.object, it.exists, it.depth)).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(near.reached), sorted(graph.impact(&of, Direction::Dependents).reached), "{}", of[0]);
+        assert!(seen.unseen.is_empty());
+        wider += usize::from(of[0].namespace.is_some() && seen.objects.len() < all.len());
+    }
+    assert!(wider > 0, "not all of it was looked at for each");
+    let far = |name: &str| rig.cluster.dependents(&[reference(name)], &patience()).unwrap().1.reached;
+    assert!(far("Secret/far/login").iter().any(|it| it.object == "Deployment.apps/ops/reader".parse().unwrap()));
 }

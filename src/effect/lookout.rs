@@ -9,6 +9,7 @@ use crate::{
     cluster::{ApplyOptions, Cluster, ClusterError, Patched, Patience, Permission, Place, Resource, Survey, Wish},
     event::Cancel,
     model::ObjectRef,
+    object::edges::Impact,
 };
 
 /// A look at a context from outside of any step.
@@ -143,12 +144,12 @@ impl<'a> Lookout<'a> {
         Ok(self.cluster.try_patches(patches, &self.patience)?.into_iter().map(tried).collect())
     }
 
-    /// Everything that the cluster holds.
+    /// What depends on these objects, and all that was looked at to know.
     ///
     /// # Errors
     /// What the server says; a kind that cannot be listed is in [`Survey::unseen`].
-    pub fn survey(&self) -> Result<Survey, EffectError> {
-        Ok(self.cluster.survey(&self.patience)?)
+    pub fn dependents(&self, of: &[ObjectRef]) -> Result<(Survey, Impact), EffectError> {
+        Ok(self.cluster.dependents(of, &self.patience)?)
     }
 }
 

@@ -74,6 +74,28 @@ const CLUSTER_SCOPED: &[&str] = &[
     "CustomResourceDefinition",
 ];
 
+/// The groups that an API server brings along.
+const BUILT_IN: &[&str] = &[
+    "",
+    "apps",
+    "autoscaling",
+    "batch",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "storage.k8s.io",
+];
+
+/// Whether an object of this kind, which has a namespace, names nothing in another one. Of kinds that nobody foresaw that is
+/// not known.
+pub fn stays_in_its_namespace(group: &str, kind: &str) -> bool {
+    // a subject may be of any namespace, and so may the source of a volume
+    BUILT_IN.contains(&group) && !matches!(kind, "RoleBinding" | "PersistentVolumeClaim")
+}
+
 /// Everything that an object names, in the order of its fields.
 pub fn links(object: &Value) -> Vec<Link> {
     let mut reader = Reader { kind: head(object).kind(), namespace: head(object).namespace(), links: vec![] };

@@ -10,7 +10,7 @@ mod pods;
 use crate::model::ObjectRef;
 
 pub(in crate::object) use fields::is_cluster_scoped;
-pub use fields::links;
+pub use fields::{links, stays_in_its_namespace};
 pub use graph::{Direction, Graph, Impact, Reached};
 pub use labels::LabelSelector;
 pub(in crate::object) use pods::pod_labels;

@@ -11,11 +11,7 @@ use super::{
 use crate::{
     effect::Wanting,
     model::{Finding, ObjectRef, Plan, Risk},
-    object::{
-        self,
-        edges::{Direction, Graph, Impact},
-        kept::keeper,
-    },
+    object::{self, edges::Impact, kept::keeper},
 };
 
 /// Dependents that are named one by one.
@@ -23,8 +19,8 @@ const NAMED: usize = 3;
 /// Changed objects that are told one by one.
 const MOST: usize = 5;
 
-/// Compares what the risks of this context say they affect with what really hangs on the objects that are changed. The whole
-/// cluster is listed once, and only where something is changed that is there already.
+/// Compares what the risks of this context say they affect with what really hangs on the objects that are changed. What
+/// can depend on it is listed once, and only where something is changed that is there already.
 pub(super) fn check(scene: &Scene<'_>, plan: &Plan) -> Vec<Finding> {
     let target = scene.door.target();
     let here = |risk: &&Risk| risk.on.is_empty() || risk.on.iter().any(|on| *on == target.name || *on == target.tier);
@@ -38,12 +34,11 @@ pub(super) fn check(scene: &Scene<'_>, plan: &Plan) -> Vec<Finding> {
     if roots.is_empty() {
         return vec![];
     }
-    let survey = match scene.lookout.survey() {
-        Ok(survey) => survey,
+    let of: Vec<ObjectRef> = roots.iter().map(|(object, _)| object.clone()).collect();
+    let (survey, impact) = match scene.lookout.dependents(&of) {
+        Ok(found) => found,
         Err(error) => return vec![unasked("what depends on the objects that are changed", &error.message)],
     };
-    let of: Vec<ObjectRef> = roots.iter().map(|(object, _)| object.clone()).collect();
-    let impact = Graph::of(&survey.objects).impact(&of, Direction::Dependents);
     let named = risks.iter().flat_map(|risk| &risk.affects).filter_map(|text| text.parse().ok());
     let known = Known {
         named: named.map(|object: ObjectRef| resolved(scene, object)).collect(),
@@ -186,6 +181,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::object::edges::{Direction, Graph};
 
     fn reference(text: &str) -> ObjectRef {
         text.parse().unwrap()
