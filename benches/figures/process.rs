@@ -27,9 +27,12 @@ fn silent(command: &mut Command) -> &mut Command {
 /// From before its start to its end.
 pub fn wall(command: &mut Command) -> Duration {
     let begun = Instant::now();
-    let status = silent(command).status().expect("it starts");
+    // what a quiet program says fits into the pipe
+    let mut child = silent(command).stderr(Stdio::piped()).spawn().expect("it starts");
+    let status = child.wait().expect("it can be waited for");
     let took = begun.elapsed();
-    assert!(status.success(), "{command:?} ended with {status}");
+    let mut said = || child.stderr.take().and_then(|pipe| std::io::read_to_string(pipe).ok()).unwrap_or_default();
+    assert!(status.success(), "{command:?} ended with {status}\n{}", said());
     took
 }
 

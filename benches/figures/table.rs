@@ -68,7 +68,10 @@ impl Table {
         bar: Option<Figure>,
         how: impl Into<String>,
     ) {
-        self.rows.push(Row { name: name.into(), figure, floor, bar, how: how.into() });
+        let name = name.into();
+        // what a later row's failure would take with it
+        eprintln!("  {name}: {figure}");
+        self.rows.push(Row { name, figure, floor, bar, how: how.into() });
     }
 }
 
