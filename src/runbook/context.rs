@@ -33,7 +33,8 @@ impl Context {
         Ok(connected)
     }
 
-    /// Follows the edges between all objects of the cluster. Every kind is listed once; Secrets without their values.
+    /// Follows the edges between the cluster's objects. Kinds are listed whole, or where they can name what is asked about;
+    /// Secrets without their values.
     ///
     /// # Errors
     /// The context cannot be reached, is another cluster than the pinned one, or has no kind or object of a name; then
