@@ -16,10 +16,6 @@ impl Simulated for Claims {
         RESOURCE
     }
 
-    fn manager(&self) -> &'static str {
-        MANAGER
-    }
-
     fn tend(&self, desk: &Desk<'_>, claim: &Value, told: &Told) {
         let given = claim["spec"]["volumeName"].as_str().filter(|name| !name.is_empty());
         if *told != Told::Settle || given.is_some() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::meta;
 use super::super::store::{Event, Key};
 use super::deployment::owner_in;
-use super::desk::{Desk, MANAGER, controlled_by};
+use super::desk::{Desk, controlled_by};
 use super::job;
 use super::{Simulated, Told};
 
@@ -89,10 +89,6 @@ fn due(cron: &Value, now: Timestamp) -> Option<Timestamp> {
 impl Simulated for CronJobs {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {

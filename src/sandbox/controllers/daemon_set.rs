@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::meta;
 use super::super::store::{Event, Key};
 use super::deployment::owner_in;
-use super::desk::{Desk, MANAGER, key_of};
+use super::desk::{Desk, key_of};
 use super::pod;
 use super::revision;
 use super::template::{self, with_counts};
@@ -34,10 +34,6 @@ fn is_on(pod: &Value, node: &Value) -> bool {
 impl Simulated for DaemonSets {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {

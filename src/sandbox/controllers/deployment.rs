@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::meta;
 use super::super::store::{Event, Key};
-use super::desk::{Desk, MANAGER, condition_status, controlled_by, controller, key_of};
+use super::desk::{Desk, condition_status, controlled_by, controller, key_of};
 use super::replica_set;
 use super::template::{self, HASH, count, replicas, with_counts};
 use super::{Simulated, Told};
@@ -107,10 +107,6 @@ fn condition(object: &Value, kind: &str, status: &str, reason: &str, message: &s
 impl Simulated for Deployments {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {

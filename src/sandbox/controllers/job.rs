@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::meta;
 use super::super::store::{Event, Key};
 use super::deployment::owner_in;
-use super::desk::{Desk, MANAGER, condition_status, key_of};
+use super::desk::{Desk, condition_status, key_of};
 use super::pod;
 use super::template::{self, with_counts};
 use super::{Simulated, Told};
@@ -40,10 +40,6 @@ fn condition(job: &Value, kind: &str, reason: &str, message: &str) -> Value {
 impl Simulated for Jobs {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {

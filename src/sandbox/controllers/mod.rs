@@ -125,7 +125,9 @@ trait Simulated: Send + Sync {
     fn resource(&self) -> &'static str;
 
     /// The name under which it writes.
-    fn manager(&self) -> &'static str;
+    fn manager(&self) -> &'static str {
+        desk::MANAGER
+    }
 
     /// Whether the object asks to be left alone.
     fn suspended(&self, _object: &Value) -> bool {

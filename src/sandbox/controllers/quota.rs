@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::quota::RESOURCE;
 use super::super::store::{Event, Key};
 use super::Simulated;
-use super::desk::{Desk, MANAGER};
+use super::desk::Desk;
 use crate::object::usage;
 
 pub(super) struct Quotas;
@@ -13,10 +13,6 @@ pub(super) struct Quotas;
 impl Simulated for Quotas {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {

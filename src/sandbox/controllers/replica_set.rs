@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::meta;
 use super::super::store::{Event, Key};
 use super::deployment::owner_in;
-use super::desk::{Desk, MANAGER, condition_status, key_of};
+use super::desk::{Desk, condition_status, key_of};
 use super::pod;
 use super::template::{self, replicas, with_counts};
 use super::{Simulated, Told};
@@ -30,10 +30,6 @@ fn refusal(desk: &Desk<'_>, set: &Value) -> Option<String> {
 impl Simulated for ReplicaSets {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {

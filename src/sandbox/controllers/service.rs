@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::meta;
 use super::Simulated;
-use super::desk::{Desk, MANAGER};
+use super::desk::Desk;
 
 pub(super) struct Services;
 pub(super) struct Ingresses;
@@ -18,10 +18,6 @@ fn address(object: &Value) -> String {
 impl Simulated for Services {
     fn resource(&self) -> &'static str {
         "services"
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn suspended(&self, service: &Value) -> bool {

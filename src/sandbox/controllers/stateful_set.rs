@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::meta;
 use super::super::store::{Event, Key};
 use super::deployment::owner_in;
-use super::desk::{Desk, MANAGER, key_of};
+use super::desk::{Desk, key_of};
 use super::pod;
 use super::revision;
 use super::template::{self, replicas, with_counts};
@@ -59,10 +59,6 @@ fn count<'a>(pods: impl Iterator<Item = &'a Arc<Value>>) -> i64 {
 impl Simulated for StatefulSets {
     fn resource(&self) -> &'static str {
         RESOURCE
-    }
-
-    fn manager(&self) -> &'static str {
-        MANAGER
     }
 
     fn is_sum(&self) -> bool {
