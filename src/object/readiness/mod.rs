@@ -1,6 +1,17 @@
 //! When is an object ready: kstatus with the deviations that its users asked for, one rule a file.
 //! The reason and message that a user sees are the controller's own, where it gave any.
+//!
+//! What has no rule follows the generic order: a `Ready` condition where there is one, else it is ready once it exists and its
+//! controller has seen its generation, where it counts them. That is right for:
+//! - `Node`: its `Ready` condition, in the kubelet's words; whether it is cordoned says nothing about it.
+//! - `PodDisruptionBudget`: its controller has counted; how many pods may go now is `status.disruptionsAllowed`.
+//! - `Ingress`: there at once. Not every controller writes the address that it answers at: where yours does, verify
+//!   `status.loadBalancer.ingress`.
+//! - `NetworkPolicy`: no controller says that it is enforced: try a connection that it forbids.
+//! - `ResourceQuota`: there at once; what of it is used is counted a moment later, in `status.used`.
+//! - `ConfigMap`, `Secret`, `CronJob`, roles and the like: nothing is to be waited for.
 
+mod autoscaler;
 mod conditions;
 mod definition;
 mod flux;
@@ -152,6 +163,7 @@ fn by_kind(object: &Value, now: Timestamp) -> Option<Status> {
         ("apps", "DaemonSet") => workload::daemon_set(object),
         ("apps", "ReplicaSet") => workload::replica_set(object),
         ("batch", "Job") => job::status(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler::status(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::status(object),
         ("apiregistration.k8s.io", "APIService") => simple::api_service(object),
         ("external-secrets.io", kind) => return secrets::status(kind, object),

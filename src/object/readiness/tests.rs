@@ -270,6 +270,59 @@ fn a_job() {
 }
 
 #[test]
+fn an_autoscaler() {
+    let able = ("AbleToScale", "True", "SucceededGetScale", "it was able to get the current scale");
+    let active = |status, reason, message| ("ScalingActive", status, reason, message);
+    let found = active("True", "ValidMetricFound", "it computed a replica count from cpu");
+    let limited = ("ScalingLimited", "True", "TooManyReplicas", "more than the maximum");
+    let rows = [
+        (json!({}), InProgress, "NoStatus"),
+        (with(json!({}), &[("AbleToScale", "False", "FailedGetScale", "no such deployment")]), InProgress, "no such"),
+        (with(json!({}), &[("AbleToScale", "Unknown", "x", "who knows"), found]), InProgress, "who knows"),
+        (with(json!({}), &[able]), InProgress, "NoStatus"),
+        (with(json!({}), &[able, active("False", "FailedGetResourceMetric", "no metrics")]), InProgress, "no metrics"),
+        (with(json!({}), &[able, active("Unknown", "x", "not yet")]), InProgress, "not yet"),
+        (with(json!({}), &[able, active("False", "ScalingDisabled", "no replicas")]), Current, "no replicas"),
+        (with(json!({}), &[able, found]), Current, "ValidMetricFound"),
+        (with(json!({}), &[able, found, limited]), Current, "ValidMetricFound"),
+    ];
+    table("autoscaling/v2", "HorizontalPodAutoscaler", &json!({}), &rows);
+    // version 1 has no conditions, and keeps them elsewhere
+    for (part, state, _) in rows {
+        let kept = part["conditions"].to_string();
+        let object = json!({ "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "a",
+            "annotations": { "autoscaling.alpha.kubernetes.io/conditions": kept } }, "status": { "currentReplicas": 1 } });
+        assert_eq!(status(&object, NOW.parse().unwrap()).status, state, "{kept}");
+    }
+}
+
+#[test]
+fn kinds_without_a_rule_are_ready_when_they_exist_and_their_controller_has_seen_them() {
+    let address = json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } });
+    for (api_version, kind, part) in [
+        ("policy/v1", "PodDisruptionBudget", json!({ "observedGeneration": 2, "disruptionsAllowed": 0 })),
+        ("networking.k8s.io/v1", "Ingress", json!({})),
+        ("networking.k8s.io/v1", "Ingress", address),
+        ("networking.k8s.io/v1", "NetworkPolicy", Value::Null),
+        ("v1", "ResourceQuota", json!({})),
+        ("batch/v1", "CronJob", json!({})),
+    ] {
+        table(api_version, kind, &json!({}), &[(part, Current, "exists")]);
+    }
+    let stale = json!({ "observedGeneration": 1, "disruptionsAllowed": 1 });
+    table("policy/v1", "PodDisruptionBudget", &json!({}), &[(stale, InProgress, "generation 2 is not seen yet")]);
+    table(
+        "v1",
+        "Node",
+        &json!({ "unschedulable": true }),
+        &[
+            (ready("True", "KubeletReady", "kubelet is posting ready status"), Current, "KubeletReady"),
+            (ready("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."), InProgress, "stopped"),
+        ],
+    );
+}
+
+#[test]
 fn what_is_simple() {
     table(
         "v1",

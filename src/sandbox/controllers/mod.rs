@@ -6,6 +6,7 @@
 //! Workloads are as on a cluster: a Deployment makes `ReplicaSet`s, these make Pods, and only Pods take time; the status
 //! of everything above follows from theirs. A fault of a workload reaches its Pods.
 
+mod autoscaler;
 mod claim;
 mod cron_job;
 mod daemon_set;
@@ -236,6 +237,7 @@ fn all() -> Vec<Box<dyn Controller>> {
         Box::new(service::Ingresses),
         Box::new(endpoints::Endpoints),
         Box::new(cron_job::CronJobs),
+        Box::new(autoscaler::Autoscalers),
         Box::new(job::Jobs),
         Box::new(deployment::Deployments),
         Box::new(replica_set::ReplicaSets),

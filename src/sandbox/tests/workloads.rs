@@ -222,3 +222,29 @@ async fn a_fault_that_would_do_nothing_is_refused_with_the_reason() {
         assert!(idle[0].1.contains(why), "{idle:?}");
     }
 }
+
+#[tokio::test]
+async fn an_autoscaler_finds_its_target_and_numbers_or_says_why_not() {
+    let sandbox = telling(&["HorizontalPodAutoscaler/default/blind: no metrics are known"]);
+    let all = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+    for name in ["api", "blind"] {
+        let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"});
+        let autoscaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": name}, "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 3}});
+        assert_eq!(sandbox.post(all, autoscaler).await.0, 201);
+    }
+    let lost = |object: &Value| condition(object, "AbleToScale")["reason"] == "FailedGetScale";
+    let lost = sandbox.until(all, "api", lost).await;
+    let words = condition(&lost, "AbleToScale")["message"].as_str().unwrap().to_owned();
+    assert!(words.ends_with("deployments/scale.apps \"api\" not found"), "{words}");
+
+    sandbox.post(&format!("{APPS}/deployments"), deployment(2)).await;
+    let reason = |reason: &'static str| move |object: &Value| condition(object, "ScalingActive")["reason"] == reason;
+    let found = sandbox.until(all, "api", reason("ValidMetricFound")).await;
+    assert_eq!((&found["status"]["currentReplicas"], &found["status"]["desiredReplicas"]), (&json!(2), &json!(2)));
+    let blind = sandbox.until(all, "blind", reason("FailedGetResourceMetric")).await;
+    assert!(condition(&blind, "ScalingActive")["message"].as_str().unwrap().contains("no metrics are known"));
+
+    sandbox.merge(&format!("{APPS}/deployments/api"), json!({"spec": {"replicas": 0}})).await;
+    sandbox.until(all, "api", reason("ScalingDisabled")).await;
+}

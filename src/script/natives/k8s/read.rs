@@ -67,7 +67,8 @@ pub(super) fn list(context: &NativeCallContext, kind: &str, options: Option<&Map
 }
 
 /// `k8s::ready(ref)`: whether the object is ready as its kind means it; why not is shown, in its controller's words. A
-/// path names every object of that file.
+/// path names every object of that file. A `HorizontalPodAutoscaler` is ready when it has found its target and its metrics; an
+/// `Ingress`, `NetworkPolicy` or `ResourceQuota` as soon as it exists: look at what you need of its status.
 ///
 /// ```rhai
 /// .verify("Grafana runs", || k8s::ready("Deployment/monitoring/grafana")).within("5m")
