@@ -98,6 +98,8 @@ type Named = (String, Option<String>);
 #[derive(Default)]
 struct Served {
     resources: Vec<Arc<Resource>>,
+    /// Groups, each with a version, whose own server did not answer: what kinds they have is not known.
+    away: Vec<(String, String)>,
     /// What names were found to mean: a verify asks for the same ones again and again.
     named: Mutex<BTreeMap<Named, Arc<Resource>>>,
 }
@@ -145,7 +147,21 @@ impl Served {
             let groups = by_group.keys().map(ToString::to_string).collect();
             return Err(ClusterError::Ambiguous { kind: name.into(), groups });
         }
+        self.is_away(group.unwrap_or_default(), None)?;
         Err(ClusterError::NotServed { kind: dotted(name, group), nearest: self.nearest(name, group) })
+    }
+
+    /// Says so where a group's own server did not answer, so that nothing is known of its kinds.
+    fn is_away(&self, group: &str, version: Option<&str>) -> Result<(), ClusterError> {
+        let is = |(away, its): &&(String, String)| away == group && version.is_none_or(|version| version == its);
+        match self.away.iter().find(is) {
+            Some((group, version)) => Err(ClusterError::Unreachable {
+                what: what().text,
+                message: format!("the server behind {group}/{version} did not answer"),
+                sent: false,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn find_version(&self, group: &str, version: &str, kind: &str) -> Result<Arc<Resource>, ClusterError> {
@@ -153,6 +169,7 @@ impl Served {
         if let Some(resource) = self.resources.iter().filter(same_kind).find(|r| r.version == version) {
             return Ok(resource.clone());
         }
+        self.is_away(group, Some(version))?;
         let written = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
         let mut nearest: Vec<String> =
             self.resources.iter().filter(same_kind).map(|r| format!("{} {kind}", r.api_version())).collect();
@@ -289,7 +306,9 @@ impl Inner {
     ) -> Result<Arc<Resource>, ClusterError> {
         let known = self.discovery.cached();
         match known.as_deref().map(&find) {
-            Some(Err(ClusterError::NotServed { .. })) | None => find(&*self.served(true).await?),
+            Some(Err(ClusterError::NotServed { .. } | ClusterError::Unreachable { .. })) | None => {
+                find(&*self.served(true).await?)
+            }
             Some(found) => found,
         }
     }
@@ -303,24 +322,29 @@ impl Inner {
         if let (Some(served), false) = (self.discovery.cached(), refresh) {
             return Ok(served);
         }
-        let mut resources = vec![];
+        let (mut resources, mut away) = (vec![], vec![]);
         for root in ["/api", "/apis"] {
             let mut call = Call::get(root, what());
             call.accept = AGGREGATED;
             let answer = self.call(call).await?;
             if text(&answer, "kind") == Some("APIGroupDiscoveryList") {
-                aggregated(&answer, &mut resources);
+                aggregated(&answer, &mut resources, &mut away);
             } else {
-                self.one_by_one(&answer, &mut resources).await?;
+                self.one_by_one(&answer, &mut resources, &mut away).await?;
             }
         }
-        let served = Arc::new(Served { resources, named: Mutex::default() });
+        let served = Arc::new(Served { resources, away, named: Mutex::default() });
         self.discovery.keep(&served);
         Ok(served)
     }
 
     /// Discovery as servers before 1.26 answer it: one request for each group and version.
-    async fn one_by_one(&self, root: &Value, out: &mut Vec<Arc<Resource>>) -> Result<(), ClusterError> {
+    async fn one_by_one(
+        &self,
+        root: &Value,
+        out: &mut Vec<Arc<Resource>>,
+        away: &mut Vec<(String, String)>,
+    ) -> Result<(), ClusterError> {
         let mut versions: Vec<String> = strings(&root["versions"]);
         for group in root["groups"].as_array().into_iter().flatten() {
             let preferred = text(group, "preferredVersion.groupVersion").map(ToOwned::to_owned);
@@ -334,7 +358,10 @@ impl Inner {
             match self.call(Call::get(format!("{root}/{api_version}"), what())).await {
                 Ok(list) => plain(&api_version, &list, out),
                 // an aggregated API whose server is away must not hide all the others
-                Err(error) if error.is_unreachable() && api_version.contains('/') => {}
+                Err(error) if error.is_unreachable() && api_version.contains('/') => {
+                    let (group, version) = split_api_version(&api_version);
+                    away.push((group.to_owned(), version.to_owned()));
+                }
                 Err(ClusterError::NotServed { .. } | ClusterError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -351,10 +378,13 @@ fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
 }
 
-fn aggregated(list: &Value, out: &mut Vec<Arc<Resource>>) {
+fn aggregated(list: &Value, out: &mut Vec<Arc<Resource>>, away: &mut Vec<(String, String)>) {
     for group in list["items"].as_array().into_iter().flatten() {
         let name = text(group, "metadata.name").unwrap_or_default();
         for version in group["versions"].as_array().into_iter().flatten() {
+            if text(version, "freshness") == Some("Stale") {
+                away.push((name.to_owned(), text(version, "version").unwrap_or_default().to_owned()));
+            }
             for resource in version["resources"].as_array().into_iter().flatten() {
                 let own = |key: &str, other: &str| {
                     text(resource, key).filter(|own| !own.is_empty()).unwrap_or(other).to_owned()

@@ -201,6 +201,39 @@ fn an_old_server_is_discovered_one_group_at_a_time() {
 }
 
 #[test]
+fn of_a_group_whose_own_server_is_away_nothing_is_known_until_it_is_back() {
+    let back = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_back = back.clone();
+    let kind = json!({ "resource": "nodes", "responseKind": { "kind": "NodeMetrics" }, "scope": "Cluster" });
+    let scripted = Scripted::new(move |asked| {
+        let there = is_back.load(std::sync::atomic::Ordering::SeqCst);
+        let version = if there {
+            json!({ "version": "v1beta1", "freshness": "Current", "resources": [kind] })
+        } else {
+            json!({ "version": "v1beta1", "freshness": "Stale" })
+        };
+        let groups = json!([{ "metadata": { "name": "metrics.k8s.io" }, "versions": [version] }]);
+        (asked.path == "/apis").then(|| ok(json!({ "kind": "APIGroupDiscoveryList", "items": groups })))
+    });
+    let metrics = json!({ "apiVersion": "metrics.k8s.io/v1beta1", "kind": "NodeMetrics", "metadata": { "name": "a" } });
+    let named = "NodeMetrics.metrics.k8s.io/a".parse().unwrap();
+    let (cluster, patience) = (&scripted.cluster, patience());
+    for error in
+        [cluster.resolve_object(&metrics, &patience).unwrap_err(), cluster.resolve(&named, &patience).unwrap_err()]
+    {
+        assert!(error.is_unreachable(), "{error}");
+        assert!(error.to_string().contains("the server behind metrics.k8s.io/v1beta1 did not answer"), "{error}");
+    }
+    // of other groups and versions it is known
+    let mut other = metrics.clone();
+    other["apiVersion"] = "metrics.k8s.io/v1".into();
+    assert!(matches!(cluster.resolve_object(&other, &patience), Err(ClusterError::NotServed { .. })));
+    assert!(matches!(cluster.resolve_kind("Thing.example.com", &patience), Err(ClusterError::NotServed { .. })));
+    back.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(cluster.resolve_object(&metrics, &patience).unwrap().plural, "nodes");
+}
+
+#[test]
 fn a_missing_object_is_none_and_an_unserved_kind_is_an_error() {
     let scripted = Scripted::new(|asked| match asked.path.as_str() {
         "/api/v1/namespaces/web/configmaps/a" => Some(status(404, "NotFound", "configmaps \"a\" not found")),
