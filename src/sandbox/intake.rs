@@ -89,8 +89,8 @@ pub(crate) fn blank_status(place: &Place, object: &mut Value) {
     }
 }
 
-/// The object, and the fields that were dropped from it.
-fn read(kind: &Kind, version: &str, mut object: Value) -> Result<(Value, Vec<String>), String> {
+/// The object as it would be kept, and the fields that were dropped from it.
+pub(crate) fn read(kind: &Kind, version: &str, mut object: Value) -> Result<(Value, Vec<String>), String> {
     let Some(schema) = kind.schema(version) else {
         return Ok((object, Vec::new()));
     };

@@ -13,6 +13,7 @@ mod defaults;
 mod discovery;
 mod disk;
 mod fault;
+mod fit;
 mod holder;
 mod intake;
 mod kept;
@@ -56,6 +57,7 @@ use tokio::runtime::Handle;
 
 pub use control::{Control, Front, Transport};
 pub use controllers::Timing;
+pub use fit::{Misfit, misfits};
 pub use kept::Kept;
 pub use load::{LeftOut, Loaded};
 pub use pods::EXECUTED;

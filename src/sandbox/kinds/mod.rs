@@ -62,6 +62,11 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// The kind that a definition serves, if it serves any.
+    pub fn defined_by(definition: &Arc<Value>) -> Option<Self> {
+        custom::kind_of(definition)
+    }
+
     /// `deployments.apps`: the key of the kind in the store.
     pub fn resource(&self) -> String {
         qualified(&self.group, &self.plural)
