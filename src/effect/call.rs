@@ -5,7 +5,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Door, EffectError, Ledger, Mode, Sort, Trial, Watching};
+use super::{CommandAnswer, Door, EffectError, Ledger, Mode, Sort, Trial, Watching};
 use crate::{
     cluster::Patience,
     event::Cancel,
@@ -43,6 +43,7 @@ struct Seen {
     commands: Vec<Commanded>,
     trouble: Option<EffectError>,
     place: Option<Place>,
+    failed: Vec<(String, CommandAnswer)>,
 }
 
 /// What a read asks the API server for: a list of this kind.
@@ -106,6 +107,20 @@ impl Call {
     /// The first thing it ran into that a verify cannot be decided without.
     pub fn trouble(&self) -> Option<Trouble> {
         self.seen().trouble.clone()
+    }
+
+    /// The commands that it read by and that ended with another status than 0, as they were run last.
+    pub fn failed_commands(&self) -> Vec<(String, CommandAnswer)> {
+        self.seen().failed.clone()
+    }
+
+    /// Keeps what a command that only reads answered, where it failed.
+    pub(super) fn answered(&self, line: String, answer: &CommandAnswer) {
+        let mut seen = self.seen();
+        seen.failed.retain(|(known, _)| *known != line);
+        if answer.status != 0 {
+            seen.failed.push((line, answer.clone()));
+        }
     }
 
     /// Where the native that runs now was called; natives set it, so that a deadline can name it.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{
-    Call, EffectError, Mode, Sort,
+    Call, EffectError, Mode, Sort, last_words,
     ledger::{Answer, Intent},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub struct CommandInput {
 }
 
 /// What a command did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandAnswer {
     /// Its exit status; a signal's number, negative, where one ended it.
     pub status: i32,
@@ -36,6 +36,13 @@ pub struct CommandAnswer {
     pub stdout: String,
     /// The same of its stderr.
     pub stderr: String,
+}
+
+impl CommandAnswer {
+    /// How the command ended, and the last that it printed: a line, with more below it where there is more.
+    pub fn told(&self, line: &str) -> String {
+        last_words::ended(line, self.status, &self.stdout, &self.stderr)
+    }
 }
 
 impl Call {
@@ -56,7 +63,9 @@ impl Call {
             return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new() });
         }
         self.read(Read::Polled(argv.join(" ")));
-        self.spawn(&class, argv, input, None, &mut |_| Ok(()))
+        let answer = self.spawn(&class, argv, input, None, &mut |_| Ok(()))?;
+        self.answered(self.scrubbed(&argv.join(" ")), &answer);
+        Ok(answer)
     }
 
     /// Runs a command that changes something. A status other than 0 fails the step.
@@ -121,13 +130,8 @@ impl Call {
                     stderr: answer.stderr.clone(),
                 })?;
                 let error = (answer.status != 0).then(|| {
-                    let last = answer
-                        .stderr
-                        .lines()
-                        .rev()
-                        .find(|line| !line.trim().is_empty())
-                        .unwrap_or("it printed nothing");
-                    EffectError::new(Sort::Failed, format!("`{target}` ended with status {}: {last}", answer.status))
+                    EffectError::new(Sort::Failed, answer.told(&target))
+                        .help(format!("all that it printed: runbook show {run} --commands"))
                 });
                 let outcome = if error.is_some() { Outcome::Failed } else { Outcome::Applied };
                 let message = error.as_ref().map(ToString::to_string);

@@ -10,6 +10,7 @@ mod error;
 mod hanging;
 mod held;
 mod k8s;
+mod last_words;
 mod ledger;
 mod lookout;
 mod mode;
@@ -27,6 +28,7 @@ mod web;
 pub use crate::{
     cluster::{PatchKind, Patched, Permission, Resource, Selector, Survey, Wish, Woken},
     event::Cancel,
+    sandbox::{Misfit, misfits},
 };
 pub use call::{Call, Commanded, Look, Trouble};
 pub use cmd::{CommandAnswer, CommandInput, Left, end_child, end_unnoted};

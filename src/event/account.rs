@@ -29,6 +29,19 @@ impl FailureKind {
 }
 
 impl Failure {
+    /// What happened, on one line: the first of its message; where that only leads to what stands below, also the last line
+    /// there that speaks of an error, or just the last.
+    pub fn gist(&self) -> String {
+        let mut lines = self.message.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default();
+        let below: Vec<&str> = lines.collect();
+        let telling = |line: &&&str| ["error", "fatal", "failed"].iter().any(|word| line.to_lowercase().contains(word));
+        match below.iter().rfind(telling).or(below.last()) {
+            Some(line) if first.ends_with(':') => one_line(&format!("{first} {line}")),
+            _ => one_line(first),
+        }
+    }
+
     /// The failure in full, for people: what happened, where, expected and observed per verify, what to do. Without
     /// colours and control characters; indented below the line that names the step.
     pub fn account(&self) -> Vec<String> {
@@ -72,7 +85,11 @@ impl VerifyResult {
         let mut out = vec![head];
         let said = |reason: &&String| self.observations.iter().any(|seen| seen.reason.as_ref() == Some(*reason));
         let reason = self.reason.iter().filter(|reason| self.verdict.holds() || !said(reason));
-        out.extend(reason.map(|reason| format!("  why       {}", cut(&one_line(reason), MOST))));
+        for reason in reason {
+            let lines = visible(reason);
+            let word = |n| if n == 0 { "why" } else { "" };
+            out.extend(lines.lines().enumerate().map(|(n, line)| format!("  {:<9} {}", word(n), cut(line, MOST))));
+        }
         if self.verdict.holds() {
             return out;
         }
@@ -115,6 +132,16 @@ mod tests {
     use super::*;
     use crate::model::{Place, Span, Verdict};
     use serde_json::json;
+
+    #[test]
+    fn what_happened_is_one_line_that_says_something() {
+        let gist = |message: &str| Failure::new(FailureKind::Change, message).gist();
+        assert_eq!(gist("it broke"), "it broke");
+        assert_eq!(gist("it broke\nsomewhere"), "it broke");
+        assert_eq!(gist("`a` ended with status 1 and said:\n  one\n  two\n"), "`a` ended with status 1 and said: two");
+        assert_eq!(gist("`a` said:\n  Error: no such table\n  hint: make it"), "`a` said: Error: no such table");
+        assert_eq!(gist(""), "");
+    }
 
     #[test]
     fn an_account_shows_expected_and_observed_and_where() {

@@ -447,7 +447,7 @@ pub enum Event {
     Evidence {
         /// What it is about: an object reference or a command.
         about: String,
-        /// What sort: `events`, `conditions`, `logs`, `diff`.
+        /// What sort: `status`, `events`, `output` ([`Event::OUTPUT`]).
         sort: String,
         /// Where it was taken from.
         source: String,
@@ -544,6 +544,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// The sort of evidence that is what a command answered: `{status, stdout, stderr}`.
+    pub const OUTPUT: &'static str = "output";
+    /// What stands as evidence for the status of an object that has none.
+    pub const NO_STATUS: &'static str = "it has no status";
+
     /// Whether it claims a result: then its line is durable before anyone is told.
     pub fn claims(&self) -> bool {
         // what a gate of class `auto` came to follows from its evidence, and is found again

@@ -211,7 +211,7 @@ impl Recorder {
                 (FailureKind::Verify | FailureKind::Regression | FailureKind::Unknown, Some(verify)) => {
                     format!("\"{}\" {}", one_line(&verify.text), verdict(verify.verdict))
                 }
-                _ => cut(&one_line(failure.message.lines().next().unwrap_or_default()), 160),
+                _ => cut(&failure.gist(), 160),
             };
             return (Some(*at), step.clone(), text);
         }
@@ -342,7 +342,7 @@ fn effects(step: &crate::model::Step, state: &StepState) -> Vec<Changed> {
 fn fingerprint(incident: &Incident) -> Digest {
     let mut kinds: Vec<&str> = incident.resources.iter().filter_map(|object| object.split('/').next()).collect();
     kinds.dedup();
-    let words = incident.failure.as_ref().map_or(incident.symptom.as_str(), |failure| failure.message.as_str());
+    let words = incident.failure.as_ref().map_or_else(|| incident.symptom.clone(), crate::event::Failure::gist);
     let normal: String =
         words.split_whitespace().filter(|word| !word.chars().any(|c| c.is_ascii_digit())).collect::<Vec<_>>().join(" ");
     Digest::of_json(&(&incident.step, kinds, normal))

@@ -73,7 +73,7 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
             format!("the place was taken from run {} by force: {reason}", holder.run)
         }
         Event::StepVerified { step, .. } => format!("step {step} verified"),
-        Event::StepFailed { step, failure } => format!("step {step}: {}", failure.message),
+        Event::StepFailed { step, failure } => format!("step {step}: {}", failure.gist()),
         Event::RepairStarted { step, text } => format!("repair of {step} began: {text}"),
         Event::RepairEnded { step, .. } => format!("repair of {step} ended"),
         Event::UndoStarted { steps, on_failure, .. } => {
@@ -81,7 +81,7 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
             format!("undo of {} began{by}", count(steps.len(), "step"))
         }
         Event::UndoStepEnded { step, left, failure, .. } => match (failure, left.as_slice()) {
-            (Some(failure), _) => format!("way back of {step}: {}", failure.message),
+            (Some(failure), _) => format!("way back of {step}: {}", failure.gist()),
             (None, []) => format!("step {step} taken back"),
             (None, left) => {
                 let words = left.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -89,7 +89,7 @@ fn words(event: &Event, last: Option<Verdict>) -> Option<String> {
             }
         },
         Event::OutcomeVerified { .. } => "outcome verified".into(),
-        Event::Failed { failure } => format!("run: {}", failure.message),
+        Event::Failed { failure } => format!("run: {}", failure.gist()),
         Event::Evidence { about, sort, .. } => format!("{sort} of {about} collected"),
         Event::ChildEnded { status, .. } if *status != 0 => format!("a command ended with {status}"),
         Event::Noted { text, .. } => format!("note: {text}"),

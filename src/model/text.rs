@@ -50,6 +50,16 @@ pub fn value(value: &Value, most: usize) -> String {
     cut(&one_line(&value.to_string()), most)
 }
 
+/// The text as one word of a shell's command line, to be pasted.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// A length of time as progress shows it: `840ms`, `1.2s`, `2m05s`, `1h03m`.
 pub fn elapsed(time: Duration) -> String {
     let (millis, seconds) = (time.as_millis(), time.as_secs());
@@ -106,6 +116,13 @@ mod tests {
         let shown = |millis| elapsed(Duration::from_millis(millis));
         assert_eq!([shown(0), shown(999), shown(1_249), shown(59_999)], ["0ms", "999ms", "1.2s", "59.9s"]);
         assert_eq!([shown(125_000), shown(3_780_000), shown(90_000_000)], ["2m05s", "1h03m", "25h00m"]);
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(shell_word("/a/b-c.rhai"), "/a/b-c.rhai");
+        assert_eq!(shell_word("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(shell_word(""), "''");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::follow::{Follow, How};
+use super::follow::{Counts, Follow, How};
 use crate::{
-    event::{Closed, FailureKind},
+    event::{Closed, FailureKind, OnFailure},
     model::{
         Decision, GateClass, StepId,
-        text::{count, elapsed, one_line},
+        text::{count, elapsed, one_line, shell_word},
     },
 };
 
@@ -17,7 +17,8 @@ pub struct Verbs(&'static [&'static str]);
 
 impl Verbs {
     /// Every command that views suggest.
-    pub const ALL: Self = Self(&["approve", "reject", "resume", "abandon", "done", "undo", "note", "runs", "show"]);
+    pub const ALL: Self =
+        Self(&["run", "approve", "reject", "resume", "abandon", "done", "undo", "note", "runs", "show"]);
 
     /// These commands.
     pub const fn new(verbs: &'static [&'static str]) -> Self {
@@ -46,7 +47,7 @@ pub fn closed(how: Closed) -> &'static str {
     }
 }
 
-/// The block: `(what, words)` per line. Failures stand above it in full, [`next`] below; the view prints them.
+/// The block: `(what, words)` per line. Failures stand above it in full, where they happened; [`next`] below it.
 pub fn block(follow: &Follow) -> Vec<(&'static str, String)> {
     let mut out = vec![("outcome", outcome(follow))];
     out.push(("steps", steps(follow)));
@@ -81,11 +82,21 @@ fn outcome(follow: &Follow) -> String {
         return "its journal tells of no end: a process works on it, or worked on it and died".into();
     };
     let reason = ended.reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+    if let Some(found) = not_begun(follow) {
+        return format!("not begun{after}: preflight found {}; nothing was changed", found.words());
+    }
     match ended.how {
         How::Waiting => format!("waiting{after}{reason}"),
         How::Stopped => format!("stopped{after}{reason}"),
         How::Closed(how) => format!("{}{after}{reason}", closed(how)),
     }
+}
+
+/// What preflight found of a run that was closed because of it: all of that stands above.
+fn not_begun(follow: &Follow) -> Option<Counts> {
+    let closed = follow.ended.as_ref().is_some_and(|ended| ended.how == How::Closed(Closed::Abandoned));
+    let refused = follow.failures.iter().any(|(_, failure)| failure.kind == FailureKind::Preflight);
+    follow.found.filter(|found| closed && refused && found.errors > 0)
 }
 
 fn steps(follow: &Follow) -> String {
@@ -107,6 +118,29 @@ fn steps(follow: &Follow) -> String {
     text
 }
 
+/// The command that starts a run of this playbook again, as it was asked for.
+fn again(follow: &Follow) -> String {
+    let (playbook, settings) = &follow.asked;
+    let context = follow.target.as_ref().map_or("", |target| target.name.as_str());
+    let mut command = format!("runbook run {} --context {}", shell_word(playbook), shell_word(context));
+    let mut add = |flag: &str, value: &str| {
+        let _ = write!(command, " {flag} {}", shell_word(value));
+    };
+    for (name, value) in &settings.params {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        add("-p", &format!("{name}={value}"));
+    }
+    settings.skip_staging.iter().for_each(|reason| add("--skip-staging", reason));
+    settings.until.iter().for_each(|step| add("--until", step));
+    settings.faults.iter().for_each(|fault| add("--fault", fault));
+    match settings.on_failure {
+        OnFailure::Stop => {}
+        OnFailure::Undo => add("--on-failure", "undo"),
+        OnFailure::Repair => add("--on-failure", "repair"),
+    }
+    command
+}
+
 /// What can be typed next, as far as those commands exist.
 pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
     let Some(run) = &follow.run else { return vec![] };
@@ -119,7 +153,11 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
     let how = follow.ended.as_ref().map(|ended| ended.how);
     let incomplete = follow.undoing.is_some_and(|total| follow.undone.len() < total);
     match how {
-        Some(How::Closed(_)) => {}
+        Some(How::Closed(_)) => {
+            if not_begun(follow).is_some() {
+                add("run", "once that is mended:", again(follow));
+            }
+        }
         Some(How::Waiting) => {
             if let Some(step) = &follow.manual {
                 add("done", "once it is done by hand:", format!("runbook done {run} {step} --reason \"…\""));

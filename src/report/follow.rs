@@ -8,11 +8,11 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    event::{Closed, Event, Failure, Line, Part, VerifyResult},
+    event::{Closed, Event, Failure, Line, Part, Settings, VerifyResult},
     model::{
-        Decision, Doing, ExitCode, GateCard, GateId, Left, Observation, Plan, RunId, Span, StepId, Target, UndoWay,
-        Verdict,
-        text::{cut, one_line},
+        Decision, Doing, ExitCode, Finding, GateCard, GateId, Left, Observation, Plan, RunId, Severity, Span, StepId,
+        Target, UndoWay, Verdict,
+        text::{count, cut, one_line},
     },
 };
 
@@ -111,6 +111,33 @@ pub struct Follow {
     pub incident: Option<String>,
     /// The commands of children that run.
     pub children: BTreeMap<u32, String>,
+    /// Where the playbook was read from, and what else the run was asked for.
+    pub asked: (String, Settings),
+    /// What this process's preflight found.
+    pub found: Option<Counts>,
+    /// An effect of this step failed, and nothing has told of it yet.
+    pub missed: Option<(StepId, String)>,
+}
+
+/// How many findings there are of each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub errors: usize,
+    pub warnings: usize,
+    pub notes: usize,
+}
+
+impl Counts {
+    pub fn of(findings: &[Finding]) -> Self {
+        let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+        Self { errors: of(Severity::Error), warnings: of(Severity::Warning), notes: of(Severity::Note) }
+    }
+
+    /// `2 errors, 1 note`.
+    pub fn words(self) -> String {
+        let parts = [(self.errors, "error"), (self.warnings, "warning"), (self.notes, "note")];
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| count(*n, word)).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Follow {
@@ -156,12 +183,40 @@ impl Follow {
         )
     }
 
+    /// Whether this comes after an effect that failed and is not its failure: its script went on all the same.
+    pub fn goes_on_with(&self, event: &Event) -> bool {
+        let beside = matches!(
+            event,
+            Event::ChildEnded { .. } | Event::Noted { .. } | Event::Evidence { .. } | Event::Received { .. }
+        );
+        self.missed.is_some() && !beside && !is_a_failure(event)
+    }
+
+    /// Whether this line begins another chapter after the end of a process, whose last words are due before it.
+    pub fn begins_anew(&self, line: &Line) -> bool {
+        let begins = matches!(
+            line.event,
+            Some(
+                Event::Resumed { .. }
+                    | Event::UndoStarted { .. }
+                    | Event::Waiting { .. }
+                    | Event::Stopped { .. }
+                    | Event::Closed { .. }
+            )
+        );
+        begins && self.ended.is_some() || matches!(line.event, Some(Event::Resumed { .. }))
+    }
+
     /// Takes the next line.
     pub fn take(&mut self, line: &Line) {
         self.last = Some(line.t);
         let Some(event) = &line.event else { return };
+        if self.goes_on_with(event) || is_a_failure(event) {
+            self.missed = None;
+        }
         match event {
-            Event::Opened { run, title, target, started, .. } => {
+            Event::Opened { run, title, target, started, playbook, origin, settings, .. } => {
+                self.asked = (origin.as_ref().unwrap_or(playbook).clone(), settings.clone());
                 self.run = Some(run.clone());
                 self.title.clone_from(title);
                 self.target = Some(target.clone());
@@ -171,7 +226,9 @@ impl Follow {
                 self.title.clone_from(&plan.title);
                 self.plan = Some(plan.clone());
             }
+            Event::Preflight { findings, .. } => self.found = Some(Counts::of(findings)),
             Event::Resumed { .. } => {
+                self.found = None;
                 self.ended = None;
                 self.incident = None;
                 self.gate = None;
@@ -249,7 +306,8 @@ impl Follow {
                     running.sent.insert(effect.seq, effect.native.clone());
                 }
             }
-            Event::Effected { seq, .. } => {
+            Event::Effected { step, seq, error, .. } => {
+                self.missed = error.as_ref().map(|error| (step.clone(), error.clone()));
                 if let Some(running) = &mut self.running {
                     running.sent.remove(seq);
                 }
@@ -332,6 +390,17 @@ impl Follow {
         self.running = None;
         self.ended = Some(Ended { how, reason: reason.cloned(), exit });
     }
+}
+
+fn is_a_failure(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StepFailed { .. }
+            | Event::Failed { .. }
+            | Event::Cancelled { .. }
+            | Event::RepairEnded { failure: Some(_), .. }
+            | Event::UndoStepEnded { failure: Some(_), .. }
+    )
 }
 
 /// How long from one time to another; nothing where the clock went back.

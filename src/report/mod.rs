@@ -1,9 +1,10 @@
 //! Views of events: plan, terminal, plain, JSON lines, the table of runs. A live run and a replay go through the same
 //! ones: a view is told of lines, keeps the little it needs, and takes every time but a heartbeat's from the lines.
 //! Nothing that a script or server said reaches a terminal with its control characters.
-//! `plan` renders the eight-section document, `html` makes a page of it, `picture` draws what it touches; `follow` is what views keep; `words` says a line in words; `gate`,
+//! `plan` renders the eight-section document, `html` makes a page of it, `picture` draws what it touches; `follow` is what views keep; `words` says a line in words, `trouble` what went wrong; `gate`,
 //! `ending` are the blocks that views share.
 
+mod commands;
 mod diagnosis;
 mod ending;
 mod follow;
@@ -16,6 +17,7 @@ mod plain;
 mod plan;
 mod progress;
 mod table;
+mod trouble;
 mod undo;
 mod words;
 
@@ -25,6 +27,7 @@ mod terminal;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub use commands::{Commands, Printed};
 pub use diagnosis::diagnosis;
 pub use ending::Verbs;
 pub use gate::card as gate_card;

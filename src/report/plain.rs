@@ -9,7 +9,7 @@ use super::{
     words::{Mark, entries},
 };
 use crate::{
-    event::{Event, Line, Sink},
+    event::{Line, Sink},
     model::text::elapsed,
 };
 
@@ -88,13 +88,6 @@ impl<W: Write + Send> Plain<W> {
             return;
         }
         let Some(at) = self.follow.last else { return };
-        for (step, failure) in self.follow.failures.clone() {
-            let about = step.map_or_else(|| "run".into(), |step| step.to_string());
-            for (n, line) in failure.account().into_iter().enumerate() {
-                let line = if n == 0 { format!("failed: {line}") } else { line };
-                self.print(at, &about, &line);
-            }
-        }
         for (what, words) in block(&self.follow) {
             self.print(at, what, &words);
         }
@@ -107,7 +100,7 @@ impl<W: Write + Send> Plain<W> {
 
 impl<W: Write + Send> Sink for Plain<W> {
     fn line(&mut self, line: &Line) {
-        if matches!(line.event, Some(Event::Resumed { .. })) {
+        if self.follow.begins_anew(line) {
             self.last_words(false);
         }
         let entries = entries(&self.follow, line, self.verbs);

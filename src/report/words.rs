@@ -6,13 +6,12 @@ use serde_json::Value;
 
 use super::{
     follow::{Follow, between, brief, flaps},
-    gate,
+    gate, trouble,
 };
 use crate::{
-    event::{Applied, Event, Failure, Line, Message, Outcome, Said, Staged, Undoing, VerifyResult},
+    event::{Event, Failure, Line, Message, Said, Staged, Undoing, VerifyResult},
     model::{
-        Decision, Digest, Finding, GateCard, GateClass, Identity, Left, Plan, Severity, StepId, Target, UndoItem,
-        UndoWay, Verdict,
+        Decision, Digest, GateCard, GateClass, Identity, Left, Plan, StepId, Target, UndoItem, UndoWay, Verdict,
         text::{count, cut, elapsed, one_line, value, visible},
     },
 };
@@ -32,8 +31,6 @@ pub enum Mark {
     Odd,
     /// It failed.
     Bad,
-    /// How the process ended, which the last words say at once: a terminal leaves it out.
-    End,
     /// A block that belongs to the entry before it.
     Block,
 }
@@ -47,11 +44,11 @@ pub struct Entry {
     pub text: String,
 }
 
-fn entry(mark: Mark, about: impl Into<String>, text: impl AsRef<str>) -> Entry {
+pub(super) fn entry(mark: Mark, about: impl Into<String>, text: impl AsRef<str>) -> Entry {
     Entry { mark, about: one_line(&about.into()), text: one_line(text.as_ref()) }
 }
 
-fn block(about: impl Into<String>, lines: Vec<String>) -> impl Iterator<Item = Entry> {
+pub(super) fn block(about: impl Into<String>, lines: Vec<String>) -> impl Iterator<Item = Entry> {
     let about = about.into();
     lines.into_iter().map(move |text| Entry { mark: Mark::Block, about: about.clone(), text })
 }
@@ -70,6 +67,12 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         let payload = line.unknown().map(|payload| value(&payload, 200)).unwrap_or_default();
         return vec![entry(Mark::Odd, "journal", format!("a line of kind `{}`, unknown here: {payload}", line.kind))];
     };
+    let mut out: Vec<Entry> = trouble::went_on(before, event).into_iter().collect();
+    out.extend(of_event(before, line, event, verbs));
+    out
+}
+
+fn of_event(before: &Follow, line: &Line, event: &Event, verbs: super::Verbs) -> Vec<Entry> {
     match event {
         Event::Opened { run, playbook, title, target, .. } => opened(run.as_str(), playbook, title, target),
         Event::Discovered { name, context, value, failed, .. } => {
@@ -79,7 +82,7 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         Event::Probed { text, verdict, observations, .. } => {
             vec![probed(text, *verdict, &brief_of(*verdict, observations))]
         }
-        Event::Preflight { findings, .. } => preflight(findings),
+        Event::Preflight { findings, .. } => trouble::preflight(findings),
         Event::Resumed { skip, redo, ask, .. } => {
             let mut text = format!("goes on; {} done before", count(skip.len(), "step"));
             if !redo.is_empty() {
@@ -116,10 +119,8 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         Event::OutcomeVerified { verifies } => {
             vec![entry(Mark::Good, "outcome", format!("verified{}", remarks(verifies)))]
         }
-        Event::Failed { failure } => failed("run", failure),
-        Event::Evidence { about, sort, source, .. } => {
-            vec![entry(Mark::Detail, "evidence", format!("{sort} of {about}, from {source}"))]
-        }
+        Event::Failed { failure } => trouble::of_run(before, failure),
+        Event::Evidence { about, sort, source, value } => trouble::evidence(about, sort, source, value),
         Event::ChildStarted { command, .. } => {
             vec![entry(Mark::Detail, "command", cut(&one_line(&command.join(" ")), 200))]
         }
@@ -135,12 +136,8 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
         Event::Cancelled { reason } => {
             vec![entry(Mark::Odd, "run", format!("cancelled by {reason}: nothing new starts"))]
         }
-        Event::Waiting { reason, .. } => vec![entry(Mark::End, "run", format!("waits: {reason}"))],
-        Event::Stopped { reason, .. } => vec![entry(Mark::End, "run", format!("stopped: {reason}"))],
-        Event::Closed { how, reason, .. } => {
-            let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            vec![entry(Mark::End, "run", format!("closed, {}{why}", super::ending::closed(*how)))]
-        }
+        // the last words say so, and where the record is
+        Event::Waiting { .. } | Event::Stopped { .. } | Event::Closed { .. } | Event::IncidentWritten { .. } => vec![],
         Event::StepSettled { .. }
         | Event::Waived { .. }
         | Event::Parked { .. }
@@ -150,7 +147,6 @@ pub fn entries(before: &Follow, line: &Line, verbs: super::Verbs) -> Vec<Entry> 
             let (run, place) = (&holder.run, holder.place());
             vec![entry(Mark::Odd, "lock", format!("taken by force from run {run} ({place}): {reason}"))]
         }
-        Event::IncidentWritten { path } => vec![entry(Mark::News, "incident", format!("record written: {path}"))],
         _ => of_step(before, line, event),
     }
 }
@@ -201,17 +197,13 @@ fn of_step(before: &Follow, line: &Line, event: &Event) -> Vec<Entry> {
         Event::Effected { step, seq, results, error, .. } => {
             let native = before.running.as_ref().and_then(|running| running.sent.get(seq));
             let native = native.map_or("effect", String::as_str);
-            let mark = if error.is_some() { Mark::Odd } else { Mark::Detail };
-            let applied = applied(results);
-            let error = error.as_ref().map(|error| one_line(error)).filter(|error| !applied.contains(error.as_str()));
-            let error = error.map(|error| format!(": {error}")).unwrap_or_default();
-            vec![entry(mark, step.as_str(), format!("{native}: {applied}{error}"))]
+            vec![trouble::effected(step, native, results, error.as_deref())]
         }
         Event::RepairStarted { step, text } => vec![entry(Mark::News, step.as_str(), format!("repairs: {text}"))],
         Event::RepairEnded { step, failure } => {
             let text = failure.as_ref().map_or_else(
                 || "repaired; its verifies run again".into(),
-                |failure| format!("the repair did not come to its end: {}", failure.message),
+                |failure| format!("the repair did not come to its end: {}", failure.gist()),
             );
             vec![entry(if failure.is_some() { Mark::Odd } else { Mark::News }, step.as_str(), text)]
         }
@@ -260,7 +252,7 @@ fn of_step(before: &Follow, line: &Line, event: &Event) -> Vec<Entry> {
             let took = started.map(|at| format!(" in {}", elapsed(between(at, line.t)))).unwrap_or_default();
             vec![entry(Mark::Good, step.as_str(), format!("verified{took}{}", remarks(verifies)))]
         }
-        Event::StepFailed { step, failure } => failed(step.as_str(), failure),
+        Event::StepFailed { step, failure } => trouble::failed(step.as_str(), failure),
         _ => vec![],
     }
 }
@@ -333,34 +325,6 @@ fn probed(text: &str, verdict: Option<Verdict>, brief: &str) -> Entry {
     entry(Mark::Detail, "assume", format!("{text}: {}{why}", verdict.words()))
 }
 
-fn preflight(findings: &[Finding]) -> Vec<Entry> {
-    if findings.is_empty() {
-        return vec![entry(Mark::Detail, "preflight", "nothing found")];
-    }
-    let mut out = vec![entry(Mark::News, "preflight", count(findings.len(), "finding"))];
-    for finding in findings {
-        let (mark, word) = match finding.severity {
-            Severity::Error => (Mark::Bad, "error"),
-            Severity::Warning => (Mark::Odd, "warning"),
-            Severity::Note => (Mark::News, "note"),
-        };
-        let place = finding.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        let mut lines = finding.message.lines().map(one_line);
-        out.push(entry(mark, "preflight", format!("{word}: {}{place}", lines.next().unwrap_or_default())));
-        out.extend(block("preflight", lines.map(|line| format!("  {line}")).collect()));
-        out.extend(block("preflight", finding.help.iter().map(|help| format!("  help: {}", one_line(help))).collect()));
-    }
-    out
-}
-
-fn failed(about: &str, failure: &Failure) -> Vec<Entry> {
-    let mut account = failure.account();
-    let head = if account.is_empty() { String::new() } else { account.remove(0) };
-    let mut out = vec![entry(Mark::Bad, about, format!("failed: {head}"))];
-    out.extend(block(about, account));
-    out
-}
-
 fn decided(gate: &str, decision: &Decision, via: &str) -> Entry {
     let because = |reason: &Option<String>| reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
     match decision {
@@ -388,32 +352,6 @@ fn received(message: &Message) -> Entry {
         }
         Said::Note { text, .. } => entry(Mark::Odd, "note", text),
     }
-}
-
-fn applied(results: &[Applied]) -> String {
-    let of = |outcome| results.iter().filter(move |result| result.outcome == outcome);
-    let mut parts = Vec::new();
-    for (outcome, word) in [
-        (Outcome::Applied, "applied"),
-        (Outcome::Unchanged, "unchanged"),
-        (Outcome::Failed, "failed"),
-        (Outcome::NotTried, "not tried"),
-    ] {
-        match of(outcome).count() {
-            0 => {}
-            // its message, which follows, names it
-            1 if outcome == Outcome::Failed && of(outcome).all(|result| result.message.is_some()) => {}
-            1 => parts.extend(of(outcome).map(|result| format!("{word} {}", result.target))),
-            n => parts.push(format!("{n} {word}")),
-        }
-    }
-    parts.extend(of(Outcome::Failed).take(3).filter_map(|result| {
-        result.message.as_ref().map(|message| {
-            let message = cut(&one_line(message), 300);
-            if message.contains(&result.target) { message } else { format!("failed {}: {message}", result.target) }
-        })
-    }));
-    if parts.is_empty() { "ended".into() } else { parts.join(", ") }
 }
 
 fn remarks(results: &[VerifyResult]) -> String {
@@ -450,7 +388,7 @@ fn back(
     let mut out: Vec<Entry> = changes.map(|text| entry(Mark::Detail, about, text)).collect();
     out.extend(left.iter().map(|left| entry(Mark::Odd, about, format!("stays: {left}"))));
     if let Some(failure) = failure {
-        out.extend(failed(about, failure));
+        out.extend(trouble::failed(about, failure));
     } else if left.is_empty() {
         let seen = verifies.iter().filter(|verify| verify.verdict.holds()).count();
         let seen = if seen > 0 { format!(", {seen} verified") } else { String::new() };

@@ -66,9 +66,9 @@ impl Run {
         }
         let event = if nothing_changed {
             // it holds no place: there is nothing to come back to
-            Event::Closed { how: Closed::Abandoned, reason: Some(failure.message.clone()), exit, exceptions: vec![] }
+            Event::Closed { how: Closed::Abandoned, reason: Some(failure.gist()), exit, exceptions: vec![] }
         } else {
-            Event::Stopped { reason: failure.message.clone(), exit }
+            Event::Stopped { reason: failure.gist(), exit }
         };
         let mut ended = self.ends(&event, exit, failure.message.clone());
         ended.incident = self.write_incident();

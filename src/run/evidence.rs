@@ -33,7 +33,7 @@ impl Run {
             let mut call = self.reading(None).until(Instant::now() + COLLECT);
             call.cancel = crate::event::Cancel::new();
             let status = match call.k8s_get("k8s::get", &object) {
-                Ok(Some(found)) if found["status"].is_null() => json!("it has no status"),
+                Ok(Some(found)) if found["status"].is_null() => json!(Event::NO_STATUS),
                 Ok(Some(found)) => found["status"].clone(),
                 Ok(None) => json!("it does not exist"),
                 Err(error) => json!({ "error": error.message }),

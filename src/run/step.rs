@@ -96,11 +96,12 @@ impl Run {
                 }
                 failure.place = Some(check.place.clone());
                 failure.excerpt = self.declared.excerpt(&check.place);
+                let told = self.told_by_commands(&look)?;
                 failure.verifies = vec![VerifyResult {
                     text: check.text.clone(),
                     verdict: look.verdict,
                     observations: look.observations,
-                    reason: look.reason,
+                    reason: look.reason.or(told),
                     evaluations: 1,
                     took: check.within,
                     flaps: 0,

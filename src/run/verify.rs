@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{
     Stop,
@@ -14,7 +15,7 @@ use super::{
     step::sort_of,
 };
 use crate::{
-    effect::{Call, Sort, Watching, Woken},
+    effect::{Call, CommandAnswer, Sort, Watching, Woken},
     event::{Event, VerifyResult},
     model::{Body, Check, Evaluation, Observation, Read, StepId, Verdict, Verify},
     script::ErrorKind,
@@ -44,6 +45,8 @@ pub(super) struct Look {
     hard: bool,
     /// Whether it held, and did not count: a watch is being read anew.
     settling: bool,
+    /// The commands that it read by and that failed.
+    commands: Vec<(String, CommandAnswer)>,
 }
 
 impl Look {
@@ -56,6 +59,7 @@ impl Look {
             polled: false,
             hard: false,
             settling: false,
+            commands: vec![],
         }
     }
 }
@@ -115,6 +119,7 @@ impl Run {
             polled,
             hard,
             settling: false,
+            commands: call.failed_commands(),
         };
         if let Some(trouble) = call.trouble() {
             let look = match trouble.sort {
@@ -127,7 +132,8 @@ impl Run {
         }
         match result {
             Ok(Evaluation { verdict, observations, reason, .. }) => {
-                Ok(Look { verdict, observations, reason, polled, hard: false, settling: false })
+                let commands = call.failed_commands();
+                Ok(Look { verdict, observations, reason, polled, hard: false, settling: false, commands })
             }
             Err(_) if self.cancel.is_cancelled() => Err((Stop::Cancelled, false)),
             Err(error) => {
@@ -188,6 +194,25 @@ impl Run {
         Ok(result)
     }
 
+    /// Why an assertion did not hold, where it read by commands that failed: what they printed last. All of it is kept.
+    pub(super) fn told_by_commands(&self, look: &Look) -> Result<Option<String>, Stop> {
+        if look.verdict.holds() || look.commands.is_empty() {
+            return Ok(None);
+        }
+        let mut told = vec![];
+        for (line, answer) in &look.commands {
+            told.push(answer.told(line));
+            let CommandAnswer { status, stdout, stderr } = answer;
+            let value = json!({ "status": status, "stdout": stdout, "stderr": stderr });
+            let (about, sort, source) = (line.clone(), Event::OUTPUT.to_owned(), "the command".to_owned());
+            self.append(&Event::Evidence { about, sort, source, value })?;
+        }
+        if let Some(run) = self.with_state(|state| state.run.clone()) {
+            told.push(format!("all that was printed: runbook show {run} --commands"));
+        }
+        Ok(Some(told.join("\n")))
+    }
+
     /// Keeps what the API server warned of, and what else was worth telling.
     pub(super) fn notice(&self, step: Option<&StepId>, notes: Vec<String>) -> Result<(), Stop> {
         for text in notes.into_iter().chain(self.door.take_warnings()) {
@@ -210,11 +235,11 @@ impl Run {
         let asked = Asked { body, verify, step, index, watching };
         let mut wait = Wait::new(begun + parking.left(verify.within));
         let mut held = parking.held();
-        let result = |look: Look, wait: &Wait, sampled: Option<String>| VerifyResult {
+        let result = |look: Look, wait: &Wait, remark: Option<String>| VerifyResult {
             text: verify.text.clone(),
             verdict: look.verdict,
             observations: look.observations,
-            reason: look.reason.or(sampled),
+            reason: look.reason.or(remark),
             evaluations: wait.evaluations,
             took: parking.took(begun),
             flaps: wait.flaps,
@@ -260,7 +285,8 @@ impl Run {
             let given_up = wait.hard.is_some_and(|(count, since)| count >= HARD.0 && since.elapsed() >= HARD.1);
             if Instant::now() >= wait.until || given_up {
                 let look = self.last_words(&asked, look)?;
-                return Ok(result(look, &wait, None));
+                let told = self.told_by_commands(&look)?;
+                return Ok(result(look, &wait, told));
             }
             if parking.parks && begun.elapsed() >= PARK {
                 return Err(parking.park(self, &asked, held));

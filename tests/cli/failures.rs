@@ -143,3 +143,103 @@ fn a_change_that_returns_much_is_made_and_only_reading_its_output_fails() {
         .says("let the change return what is needed");
     assert!(world.object("staging", "/api/v1/namespaces/default/configmaps/object-399").is_some());
 }
+
+/// A tool that says much before it fails, with its rules.
+fn with_a_tool_that_fails(items: &str) -> World {
+    let world = World::with(items);
+    let line = |n: u32| format!("printf 'step {n} \\033[31mdone\\033[0m\\n' >&2\n");
+    let lines = (1..=30).map(line).collect::<Vec<_>>().concat();
+    world.file(
+        "bin/migrate",
+        format!(
+            "#!/bin/sh\necho \"begun with $TOKEN\"\n{lines}echo \"error: no table users for $TOKEN\" >&2\nexit 3\n"
+        ),
+    );
+    std::fs::set_permissions(world.path("bin/migrate"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    world.file(
+        "runbook.toml",
+        format!("{}[tools.migrate]\nread = [[\"show\"]]\nchange = [[\"up\"]]\n", crate::program::SANDBOXES),
+    );
+    world
+}
+
+fn go_with_tool(world: &World) -> crate::program::Outcome {
+    let mut command = world.command("run p.rhai --context staging");
+    command.env("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display())).env("TOKEN", "hunter2-hunter2");
+    world.spawn(command).ends()
+}
+
+const TOKEN: &str = "let token = secret(\"token\", #{ env: \"TOKEN\" });\n";
+
+#[test]
+fn a_command_that_fails_shows_the_end_of_what_it_said_and_where_all_of_it_is() {
+    let change = "step(\"Migrate\").change(|| cmd::run([\"migrate\", \"up\"], #{ env: #{ TOKEN: token } })).verify(\"so\", || true).undo(\"by hand\");\n";
+    let world = with_a_tool_that_fails("");
+    world.file("p.rhai", PLAN.replace("phase(", &format!("{TOKEN}phase(")) + change);
+    let ended = go_with_tool(&world);
+    let run = world.only();
+    ended
+        .exits(11)
+        .says("`migrate up` ended with status 3 and said:")
+        .says("(19 lines before)")
+        .says("step 30 done")
+        .says("error: no table users for")
+        .says_not("step 19 done")
+        .says("p.rhai:6:")
+        .says(&format!("all that it printed: runbook show {run} --commands"));
+    assert_eq!(ended.err.matches("step 30 done").count(), 1, "{ended}");
+    assert!(!ended.err.contains("hunter2") && !ended.err.contains('\u{1b}'), "{ended}");
+    let record = &world.records("md")[0];
+    assert!(record.contains("step 30 done") && record.contains("error: no table users for"), "{record}");
+
+    let all = world.run(&format!("show {run} --commands"));
+    all.exits(0).prints("$ migrate up").prints("status 3").prints("begun with").prints("step 1 done");
+    assert!(!all.out.contains("hunter2") && !all.out.contains('\u{1b}'), "{all}");
+    let json = world.run(&format!("show {run} --commands -o json")).json();
+    assert_eq!((&json[0]["status"], &json[0]["step"]), (&3.into(), &"one/migrate".into()), "{json:#}");
+    assert!(json[0]["stderr"].as_str().unwrap().starts_with("step 1 done\n"), "{json:#}");
+}
+
+#[test]
+fn a_verify_by_a_command_that_fails_shows_the_end_of_what_it_said() {
+    let verify = "step(\"Greet\").change(|| k8s::apply(\"cm.yaml\")).verify(\"the tables are there\", || cmd::read([\"migrate\", \"show\"]).status == 0).within(\"300ms\");\n";
+    let world = with_a_tool_that_fails(verify);
+    let ended = go_with_tool(&world);
+    let run = world.only();
+    ended
+        .exits(10)
+        .says("expected 0")
+        .says("observed 3")
+        .says("`migrate show` ended with status 3 and said:")
+        .says("error: no table users for")
+        .says_not("step 19 done")
+        .says(&format!("all that was printed: runbook show {run} --commands"));
+    world.run(&format!("show {run} --commands")).exits(0).prints("$ migrate show").prints("step 1 done");
+}
+
+#[test]
+fn what_went_wrong_is_told_once_and_the_last_words_end_with_what_to_type() {
+    let world = World::with(NEVER);
+    let ended = world.go();
+    let run = world.only();
+    for words in ["expected  \"goodbye\"", "observed  \"hello\"", "at p.rhai:6:", ".md", "failed: "] {
+        assert_eq!(ended.err.matches(words).count(), 1, "{words}{ended}");
+    }
+    ended.exits(10);
+    assert!(ended.err.trim_end().ends_with(&format!("runbook show {run}")), "{ended}");
+
+    let world = World::with(
+        "step(\"Greet\").change(|| k8s::apply(\"nowhere.yaml\")).verify(\"so\", || true).undo(\"by hand\");\n",
+    );
+    world.file("nowhere.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: nowhere}\n");
+    let ended = world.run("run p.rhai --context staging --until one/greet");
+    ended
+        .exits(12)
+        .says("preflight 1 error")
+        .says("outcome not begun after")
+        .says("preflight found 1 error; nothing was changed")
+        .says("runbook run <root>/playbooks/p.rhai --context staging --until one/greet");
+    for words in ["namespace `nowhere` does not exist", ".md", "nothing was changed"] {
+        assert_eq!(ended.err.matches(words).count(), 1, "{words}{ended}");
+    }
+}

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::{global::Global, say, signals};
 use crate::{
-    model::{ExitCode, Fault},
+    model::{ExitCode, Fault, text::shell_word},
     runbook::{ContextSandbox, Error},
 };
 
@@ -95,7 +95,7 @@ impl Serve {
         if global.json() {
             say::json(&json!({"context": name, "kubeconfig": file, "address": served.address()}));
         } else {
-            say::result(&format!("export KUBECONFIG={}\n", quoted(&file)));
+            say::result(&format!("export KUBECONFIG={}\n", shell_word(&file)));
         }
         say::tell(&format!("sandbox {name}: served on {} until Ctrl-C; no real cluster is touched", served.address()));
         for fault in &self.faults {
@@ -107,12 +107,6 @@ impl Serve {
         say::tell(&format!("sandbox {name}: no longer served; its state is kept"));
         Ok(ExitCode::Done)
     }
-}
-
-/// A path as a shell reads it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 impl Load {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::{parse, uncertain};
 use crate::{
     effect::{
-        Call, EffectError, Mode, Sort, Wanted, Wanting,
+        Call, CommandAnswer, EffectError, Mode, Sort, Wanted, Wanting, last_words,
         ledger::{Answer, Intent},
     },
     event::{Applied, Outcome},
@@ -69,7 +69,8 @@ impl Call {
             idempotent: false,
             place,
         };
-        self.ledger(native)?.perform(
+        let ledger = self.ledger(native)?;
+        ledger.perform(
             intent,
             || {
                 let found = self.outlast(|patience| cluster.get(&pod, patience))?;
@@ -96,10 +97,11 @@ impl Call {
                             };
                             return Ok(Answer { results: vec![result], output, error: None });
                         }
-                        let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
-                        let last = last.unwrap_or("it printed nothing");
-                        let message = format!("`{target}` ended with status {}: {last}", done.status);
-                        let (results, error) = failed(EffectError::new(Sort::Failed, message));
+                        let message = last_words::ended(&target, done.status, &stdout, &stderr);
+                        let (run, ..) = ledger.current();
+                        let error = EffectError::new(Sort::Failed, message)
+                            .help(format!("all that it printed: runbook show {run} --commands"));
+                        let (results, error) = failed(error);
                         Ok(Answer { results, output, error: Some(error) })
                     }
                     Err(error) if error.may_have_happened() => Err(uncertain(native, &target, &error.into())),
@@ -134,6 +136,8 @@ impl Call {
         }
         let done = cluster.exec(pod, input.container.as_deref(), argv, input.stdin.as_deref(), &self.patience());
         let done = done.map_err(|error| self.ran_into(error.into()))?;
-        Ok(json!({ "status": done.status, "stdout": scrub(&done.stdout), "stderr": scrub(&done.stderr) }))
+        let answer = CommandAnswer { status: done.status, stdout: scrub(&done.stdout), stderr: scrub(&done.stderr) };
+        self.answered(format!("{reference}: {}", scrub(&argv.join(" "))), &answer);
+        Ok(json!({ "status": answer.status, "stdout": answer.stdout, "stderr": answer.stderr }))
     }
 }

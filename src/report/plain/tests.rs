@@ -1,7 +1,10 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::report::fixture::{self, Story};
+use crate::{
+    event::Event,
+    report::fixture::{self, Story},
+};
 
 /// What was printed, readable while the view lives.
 #[derive(Clone, Default)]
@@ -71,15 +74,102 @@ fn a_replay_prints_what_the_processes_printed_but_what_was_to_be_typed_then() {
 }
 
 #[test]
-fn a_failure_is_told_in_full_at_once_and_again_at_the_end() {
+fn a_failure_is_told_in_full_where_it_happens_and_once() {
     let text = printed(&fixture::failed());
-    for words in
-        ["observed  \"False\"", "expected  \"True\"", "the gateway says NotAllowedByListeners", "help: look at"]
-    {
-        assert_eq!(text.matches(words).count(), 2, "{words}\n{text}");
+    for words in [
+        "observed  \"False\"",
+        "expected  \"True\"",
+        "the gateway says NotAllowedByListeners",
+        "help: look at",
+        "deploy-app.rhai:62:5",
+        "incidents/2025-12-14",
+        "did not get to its end",
+    ] {
+        assert_eq!(text.matches(words).count(), 1, "{words}\n{text}");
     }
     assert!(text.contains("exit  10 (a verify did not hold)"), "{text}");
     assert!(text.contains("runbook resume deploy-app-7f3a2c"), "{text}");
+}
+
+#[test]
+fn what_preflight_finds_is_told_once_and_ends_with_the_command_that_tries_again() {
+    use crate::{
+        event::{Closed, Failure, FailureKind},
+        model::{ExitCode, Finding},
+    };
+    let mut story = fixture::waiting();
+    let bound = story.lines.iter().position(|line| line.kind == "run.bound").unwrap();
+    story.lines.truncate(bound + 1);
+    let findings = vec![
+        Finding::note("exists", "it is there"),
+        Finding::error("tool", "`flux` is not on PATH").help("install it"),
+        Finding::warning("unchecked", "not all could be checked: why\nthis\nand that"),
+    ];
+    let message = "preflight found: `flux` is not on PATH; nothing was changed".to_owned();
+    let failure = Failure::new(FailureKind::Preflight, message.clone());
+    let exit = ExitCode::PreflightFailed;
+    story
+        .then(1, Event::Preflight { findings, trial: vec![] })
+        .then(1, Event::Failed { failure })
+        .then(1, Event::Closed { how: Closed::Abandoned, reason: Some(message), exit, exceptions: vec![] })
+        .then(1, Event::IncidentWritten { path: "incidents/a.md".into() });
+    let text = printed(&story);
+    let told = text.split_once("preflight  1 error, 1 warning, 1 note\n").unwrap().1;
+    let mut told: Vec<&str> = told.lines().map(|line| line.split_once(" staging  ").unwrap().1).collect();
+    let outcome = told.remove(6);
+    assert!(outcome.starts_with("outcome  not begun after "), "{text}");
+    assert!(outcome.ends_with("s: preflight found 1 error, 1 warning, 1 note; nothing was changed"), "{text}");
+    assert_eq!(
+        told,
+        [
+            "preflight  error: `flux` is not on PATH",
+            "preflight      help: install it",
+            "preflight  warning: not all could be checked: why",
+            "preflight      this",
+            "preflight      and that",
+            "preflight  note: it is there",
+            "steps  0 of 4 steps verified, 4 not reached",
+            "record  incidents/a.md",
+            "exit  12 (preflight failed)",
+            "next  once that is mended:           runbook run deploy-app.rhai --context staging",
+            "next  to see all of it again:        runbook show deploy-app-7f3a2c",
+        ],
+        "{text}"
+    );
+}
+
+#[test]
+fn an_effect_that_failed_is_told_with_its_steps_failure_or_else_by_itself() {
+    use crate::{
+        event::{Applied, Failure, FailureKind, Outcome},
+        model::StepId,
+    };
+    let step = StepId::of("Rollout", "Publish the route");
+    let error = "apply ConfigMap/a/b: not permitted: no";
+    let effected = || Event::Effected {
+        step: step.clone(),
+        seq: 1,
+        results: vec![Applied {
+            target: "ConfigMap/a/b".into(),
+            outcome: Outcome::Failed,
+            message: Some(error.into()),
+            after: None,
+        }],
+        output: serde_json::Value::Null,
+        error: Some(error.into()),
+        part: crate::event::Part::Change,
+    };
+    let failed = || Event::StepFailed { step: step.clone(), failure: Failure::new(FailureKind::Change, error) };
+    let told = |last: Event| {
+        let mut story = fixture::waiting();
+        story.then(1, Event::StepStarted { step: step.clone(), attempt: 1 }).then(1, effected()).then(1, last);
+        printed(&story)
+    };
+    let text = told(failed());
+    assert_eq!(text.matches(error).count(), 1, "{text}");
+    let text = told(Event::StepChanged { step: step.clone(), output: serde_json::Value::Null });
+    assert!(text.contains(&format!("its script went on after this: {error}")), "{text}");
+    assert_eq!(text.matches(error).count(), 1, "{text}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::{
     Verbs,
     ending::{block, next},
     follow::Follow,
-    words::{Entry, Mark, entries},
+    words::{Mark, entries},
 };
 use crate::{
     event::{Cancel, CancelGuard, Event, Line, Sink},
@@ -90,7 +90,7 @@ impl Screen {
     }
 
     fn line(&mut self, line: &Line) {
-        if matches!(line.event, Some(Event::Resumed { .. })) {
+        if self.follow.begins_anew(line) {
             self.last_words(false);
         }
         let entries = entries(&self.follow, line, self.verbs);
@@ -103,7 +103,7 @@ impl Screen {
         for entry in entries {
             match entry.mark {
                 // shown while it happens; a skipped change is told with its step's end
-                Mark::Detail | Mark::Skipped | Mark::End => {}
+                Mark::Detail | Mark::Skipped => {}
                 Mark::Block => self.held.extend(self.look.block(&entry.text, width)),
                 Mark::Good => {
                     self.held.push(self.look.good(&self.follow, &entry, skipped.as_deref(), width));
@@ -120,14 +120,6 @@ impl Screen {
             return;
         }
         let width = usize::from(self.term.width()).max(2) - 1;
-        for (step, failure) in self.follow.failures.clone() {
-            let about = step.map_or_else(|| "run".into(), |step| one_line(step.as_str()));
-            let account = failure.account();
-            let what = format!("failed: {}", account.first().map_or("", String::as_str));
-            let head = Entry { mark: Mark::Bad, about, text: what };
-            self.held.extend(self.look.entry(&self.follow, &self.follow.context(), &head, width));
-            self.held.extend(account.iter().skip(1).flat_map(|line| self.look.block(line, width)));
-        }
         for (what, words) in block(&self.follow) {
             self.held.extend(self.look.last(&self.follow, what, &words, width));
         }

@@ -38,7 +38,10 @@ impl Run {
             if assumption.probe {
                 let look = self.look(&Body::Assumption(index), None, None, Instant::now() + PROBE);
                 let (verdict, observations, reason, help) = match look {
-                    Ok(look) => (look.verdict, look.observations, look.reason, vec![]),
+                    Ok(look) => {
+                        let told = self.told_by_commands(&look)?;
+                        (look.verdict, look.observations, look.reason.or(told), vec![])
+                    }
                     // a probe that is broken is a finding like any other, so that the rest is still reported
                     Err(Stop::Failed { failure, .. }) => {
                         (Verdict::Unknown, vec![], Some(failure.message), failure.help)

@@ -65,11 +65,12 @@ impl Run {
         for (n, check) in step.undone.iter().enumerate() {
             let begun = Instant::now();
             let look = self.check(&Body::Undone(step.id.clone(), n), check, &step.id)?;
+            let told = self.told_by_commands(&look)?;
             results.push(VerifyResult {
                 text: check.text.clone(),
                 verdict: look.verdict,
                 observations: look.observations,
-                reason: look.reason,
+                reason: look.reason.or(told),
                 evaluations: 1,
                 took: Span::from(begun.elapsed()),
                 flaps: 0,

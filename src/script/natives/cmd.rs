@@ -41,7 +41,8 @@ fn read(context: &NativeCallContext, argv: &Array, input: Option<&Map>) -> Out<D
     Ok(Dynamic::from(Obj::new(value, argv.join(" "))))
 }
 
-/// `cmd::run([…])`: runs a command that changes something; another status than 0 fails the step.
+/// `cmd::run([…])`: runs a command that changes something; another status than 0 fails the step with the last lines that it said;
+/// `runbook show RUN --commands` prints all of it.
 fn run(context: &NativeCallContext, argv: &Array, input: Option<&Map>) -> Out<Dynamic> {
     let native = "cmd::run";
     let world = World::enter(context, native, Mode::Change)?;
