@@ -179,3 +179,56 @@ fn a_context_pinned_to_another_cluster_is_refused() {
     world.go().exits(31).says("not the cluster that it is pinned to").says("00000000-0000");
     assert_eq!(server.count("PATCH"), 0);
 }
+
+#[test]
+fn what_preflight_could_not_ask_is_said_once_for_each_reason_and_stops_nothing() {
+    let pod = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: default}}\nspec: {{containers: [{{name: c, image: i, envFrom: [{{secretRef: {{name: login-{name}}}}}, {{configMapRef: {{name: map-{name}}}}}]}}]}}\n"
+        )
+    };
+    let items = "step(\"All\").change(|| k8s::apply(\"pods.yaml\")).verify(\"so\", || true).undo(\"by hand\");\n";
+    let (world, server) = world(items);
+    world.file("pods.yaml", (0..6).map(|n| pod(&format!("p{n}"))).collect::<Vec<_>>().join("---\n"));
+    let refuse_lists = || {
+        for (part, message) in [
+            (
+                "/default/secrets",
+                "secrets is forbidden: User \"eve\" cannot list resource \"secrets\" in API group \"\" in the namespace \"default\"",
+            ),
+            (
+                "/default/configmaps",
+                "configmaps is forbidden: User \"eve\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\"",
+            ),
+        ] {
+            server.when("GET", part, Does::Refuses(403, "Forbidden", message));
+        }
+    };
+    refuse_lists();
+    server.when("GET", "/resourcequotas", Does::Refuses(500, "InternalError", "etcdserver: no leader"));
+    server.when(
+        "PATCH",
+        "/pods/p3?fieldManager=runbook&fieldValidation=Strict&dryRun=All",
+        Does::Refuses(503, "ServiceUnavailable", "try later"),
+    );
+    let ended = world.run("plan p.rhai --context staging -o json");
+    let found = ended.json()["findings"].as_array().unwrap().clone();
+    let unchecked: Vec<&str> = found
+        .iter()
+        .filter(|finding| finding["rule"] == "unchecked")
+        .map(|finding| finding["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(unchecked.len(), 2, "{ended}");
+    assert_eq!(
+        unchecked[0],
+        "whether ConfigMap/default/map-p0, ConfigMap/default/map-p1, ConfigMap/default/map-p2 and 9 more are there could not be checked: account eve may not: list configmaps and secrets in namespace default",
+        "{ended}"
+    );
+    assert!(unchecked[1].contains("the API server gave no answer that counts"), "{ended}");
+    assert!(unchecked[1].contains("how much room the quotas leave in namespace default"), "{ended}");
+    assert!(unchecked[1].contains("whether the API server would accept Pod/default/p3"), "{ended}");
+    // and a run goes on
+    server.heals();
+    refuse_lists();
+    world.go().says("preflight  1 warning").says("account eve may not").says("one/all  started");
+}

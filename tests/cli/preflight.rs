@@ -188,3 +188,94 @@ fn a_plan_of_a_context_that_cannot_be_asked_is_the_one_without_it() {
     world.file("runbook.toml", "[contexts.staging]\nkubeconfig = \"nowhere\"\n");
     world.run("plan p.rhai --context staging").exits(0).prints("# Say hello").says("could not be asked");
 }
+
+/// A kind of its own, in versions with these schemas of `spec`.
+fn definition(versions: &[(&str, &str)]) -> String {
+    let versions = versions
+        .iter()
+        .enumerate()
+        .map(|(n, (name, spec))| {
+            format!(
+                "  - {{name: {name}, served: true, storage: {}, schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {spec}}}}}}}}}\n",
+                n == 0
+            )
+        })
+        .collect::<Vec<_>>()
+        .concat();
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: widgets.example.com}}\nspec:\n  group: example.com\n  scope: Namespaced\n  names: {{kind: Widget, plural: widgets}}\n  versions:\n{versions}"
+    )
+}
+
+const SIZES: &str = "{type: object, properties: {size: {type: integer}, most: {type: integer}}, x-kubernetes-validations: [{rule: '!has(self.most) || self.size <= self.most', message: size is more than most}]}";
+
+fn widget(name: &str, version: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: example.com/{version}\nkind: Widget\nmetadata: {{name: {name}, namespace: default}}\nspec: {spec}\n"
+    )
+}
+
+#[test]
+fn what_comes_after_its_definition_is_checked_against_it() {
+    let world = World::with(
+        &[
+            step("Define", "k8s::apply(\"crd.yaml\")"),
+            step("Good", "k8s::apply(\"good.yaml\")"),
+            step("Typo", "k8s::apply(\"typo.yaml\")"),
+            step("Types", "k8s::apply(\"types.yaml\")"),
+            step("Rule", "k8s::apply(\"rule.yaml\")"),
+            step("Version", "k8s::apply(\"version.yaml\")"),
+        ]
+        .concat(),
+    );
+    world.file("crd.yaml", definition(&[("v1", SIZES)]));
+    world.file("good.yaml", widget("good", "v1", "{size: 2, most: 3}"));
+    world.file("typo.yaml", widget("typo", "v1", "{sise: 2}"));
+    world.file("types.yaml", widget("types", "v1", "{size: two}"));
+    world.file("rule.yaml", widget("rule", "v1", "{size: 4, most: 3}"));
+    world.file("version.yaml", widget("version", "v2", "{size: 4}"));
+    let by =
+        "does not fit its definition, which comes before it, CustomResourceDefinition/widgets.example.com (crd.yaml)";
+    world
+        .go()
+        .exits(12)
+        .says("preflight 4 errors")
+        .says(&format!("Widget/default/typo (typo.yaml) {by}: spec.sise: unknown field (p.rhai:7:29)"))
+        .says("spec.sise: did you mean `spec.size`?")
+        .says(&format!("Widget/default/types (types.yaml) {by}: spec.size: Invalid value"))
+        .says("spec.size in body must be of type integer")
+        .says(&format!("Widget/default/rule (rule.yaml) {by}: spec: Invalid value: size is more than most"))
+        .says("Widget/default/version (version.yaml): its definition, which comes before it, serves v1 and not v2")
+        .says_not("Widget/default/good");
+    world.nothing_changed();
+}
+
+#[test]
+fn a_definition_in_the_same_set_is_one_that_comes_before() {
+    let world = World::with(&step("All", "k8s::apply(\"all.yaml\")"));
+    let all = |spec: &str| format!("{}---\n{}", definition(&[("v1", SIZES)]), widget("a", "v1", spec));
+    world.file("all.yaml", all("{most: 3, nested: {size: 1}}"));
+    world.go().exits(12).says("Widget/default/a (all.yaml)").says("spec.nested: unknown field");
+    world.nothing_changed();
+    world.file("all.yaml", all("{size: 1}"));
+    world.go().exits(0);
+}
+
+#[test]
+fn what_is_there_already_is_checked_against_what_its_definition_becomes() {
+    let world = World::new();
+    world.file("crd.yaml", definition(&[("v1", SIZES)]));
+    world.playbook("first", &step("Define", "k8s::apply(\"crd.yaml\")"));
+    world.run("run first.rhai --context staging").exits(0);
+    // a field more, and another version
+    let more = SIZES.replace("size: {type: integer}", "size: {type: integer}, color: {type: string}");
+    world.file("new.yaml", definition(&[("v1", &more), ("v2", &more)]));
+    world.file("v1.yaml", widget("one", "v1", "{size: 1, color: red}"));
+    world.file("v2.yaml", widget("two", "v2", "{size: 1, color: red}"));
+    let steps = ["new", "v1", "v2"].map(|file| step(file, &format!("k8s::apply(\"{file}.yaml\")")));
+    world.playbook("p", &steps.concat());
+    world.go().exits(0);
+    // and a field less
+    world.file("v1.yaml", widget("one", "v1", "{size: 1, colour: red}"));
+    world.go().exits(12).says("spec.colour: unknown field").says("did you mean `spec.color`?");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::scene::{Scene, unasked};
+use super::{scene::Scene, unchecked::About};
 use crate::{
     effect::{Tried, Unserved, Wanting},
     model::{Finding, Place},
@@ -26,7 +26,7 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
                 }
             }
             (Ok(_), None) => {}
-            (Err(Unserved::Unknown(why)), _) => findings.push(unasked(&format!("the kind of {object}"), why)),
+            (Err(Unserved::Unknown(why)), _) => scene.doubts.add(About::Kind, change.name(), why),
             (Err(Unserved::Written(why)), _) => {
                 findings.push(change.finding("api", format!("{}: {why}", change.title())));
             }
@@ -35,7 +35,8 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
                 if manifest.is_some() {
                     let (group, version) = split_api_version(version);
                     if let Some(definition) = scene.defined_by(n, group, &object.kind) {
-                        findings.extend(defined(definition, version).map(|message| {
+                        let serves = definition.manifest().and_then(|definition| defined(definition, version));
+                        findings.extend(serves.map(|message| {
                             Finding::error("api", format!("{}: {message}", change.title()))
                                 .at(change.wanted.place.clone())
                                 .of_step(&change.step)
@@ -60,7 +61,11 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
         }
     }
     for (step, place, object) in &scene.named {
-        if let Err(Unserved::Nowhere(nearest)) = scene.lookout.kind_of(object) {
+        let kind = scene.lookout.kind_of(object);
+        if let Err(Unserved::Unknown(why)) = &kind {
+            scene.doubts.add(About::Kind, object.to_string(), why);
+        }
+        if let Err(Unserved::Nowhere(nearest)) = kind {
             let message =
                 format!("{object}, which the step says it touches, is of a kind that the API server does not serve");
             let finding = Finding::warning("api", message).at(place.clone()).of_step(step);
@@ -80,7 +85,10 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
                 let finding = Finding::warning("api", nowhere(scene, kind, version, file)).at(place);
                 findings.push(unserved(scene, finding, version, kind, &nearest));
             }
-            Err(_) => {}
+            Err(Unserved::Unknown(why)) => {
+                scene.doubts.add(About::Kind, format!("{} ({file})", head(object).reference()), &why);
+            }
+            Err(Unserved::Written(_)) => {}
         }
     }
     findings.extend(warned(scene, &findings));

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::{
-    scene::{Change, Live, Scene, unasked},
+    scene::{Change, Live, Scene},
+    unchecked::About,
     unread::alters,
 };
 use crate::{
@@ -37,7 +38,10 @@ pub(super) fn check(scene: &Scene<'_>, plan: &Plan) -> Vec<Finding> {
     let of: Vec<ObjectRef> = roots.iter().map(|(object, _)| object.clone()).collect();
     let (survey, impact) = match scene.lookout.dependents(&of) {
         Ok(found) => found,
-        Err(error) => return vec![unasked("what depends on the objects that are changed", &error.message)],
+        Err(error) => {
+            scene.doubts.add(About::Impact, "other object", &error.message);
+            return vec![];
+        }
     };
     let named = risks.iter().flat_map(|risk| &risk.affects).filter_map(|text| text.parse().ok());
     let known = Known {
@@ -59,9 +63,8 @@ pub(super) fn check(scene: &Scene<'_>, plan: &Plan) -> Vec<Finding> {
         findings
             .push(Finding::warning("blast-radius", format!("other objects depend on {left} more that are changed")));
     }
-    if let [(first, why), rest @ ..] = &survey.unseen[..] {
-        let more = if rest.is_empty() { String::new() } else { format!(" and {} more kinds", rest.len()) };
-        findings.push(unasked(&format!("whether {first}{more} depend on what is changed"), why));
+    for (kind, why) in &survey.unseen {
+        scene.doubts.add(About::Impact, kind, why);
     }
     findings
 }

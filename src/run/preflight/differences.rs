@@ -1,6 +1,9 @@
 //! What exists already and how it differs; what the server says when it is asked to only try a change.
 
-use super::scene::{Change, Live, Scene, meant};
+use super::{
+    definitions::definition_of,
+    scene::{Change, Live, Scene, meant},
+};
 use crate::{
     effect::{Tried, Wanting},
     model::{Finding, ObjectRef, text},
@@ -35,6 +38,8 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
 /// A change that the server would not take.
 fn refused(scene: &Scene<'_>, n: usize, change: &Change) -> Option<Finding> {
     match change.tried.as_ref()? {
+        // it goes by the definition that is there now
+        Tried::Refused(message, _) if message.contains(": invalid: ") && definition_of(scene, n).is_some() => None,
         Tried::Refused(message, help) => {
             let from = change.wanted.file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
             let message = format!("the API server would not accept it: {message}{from}");

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::scene::{Change, Live, Scene};
+use super::{
+    scene::{Change, Live, Scene},
+    unchecked::About,
+};
 use crate::{
-    effect::{Resource, Wanting},
+    effect::{Resource, Unserved, Wanting},
     model::{Finding, ObjectRef},
     object::kept::{self, Keeper},
 };
@@ -27,7 +30,12 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
             continue;
         }
         let words = format!("{} is kept by {} ({}): {what}", change.name(), keeper.tool(), keeper.name);
+        let unknown = source.as_ref().is_some_and(|source| !suspended.contains_key(source));
         findings.push(match &change.wanted.despite_owner {
+            None if unknown => Finding::warning("kept", format!("{words}, unless it is suspended, which is not known"))
+                .at(change.wanted.place.clone())
+                .of_step(&change.step)
+                .help(keeper.lasts()),
             Some(reason) => Finding::warning("kept", format!("{words}; it is changed all the same: {reason}"))
                 .at(change.wanted.place.clone())
                 .of_step(&change.step),
@@ -57,18 +65,37 @@ fn undone(change: &Change) -> Option<(Keeper, String)> {
     Some((keeper, what))
 }
 
-/// Which of the keepers are suspended now.
+/// Which of the keepers are suspended now; one that cannot be asked is left out, and said.
 fn suspended(scene: &Scene<'_>, found: &[(usize, &Change, Keeper, String)]) -> BTreeMap<String, bool> {
     let mut sources: BTreeMap<String, (Arc<Resource>, ObjectRef)> = BTreeMap::new();
+    let mut unserved = BTreeMap::new();
     for source in found.iter().filter_map(|(_, _, keeper, _)| keeper.source.as_ref()) {
-        if let Ok(kind) = scene.lookout.kind_of(source) {
-            sources.insert(source.to_string(), (kind, source.clone()));
+        match scene.lookout.kind_of(source) {
+            Ok(kind) => drop(sources.insert(source.to_string(), (kind, source.clone()))),
+            Err(Unserved::Unknown(why)) => scene.doubts.add(About::Keeper, source.to_string(), &why),
+            // what is not served suspends nothing
+            Err(_) => drop(unserved.insert(source.to_string(), false)),
         }
     }
     let (names, wanted): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
-    let live = scene.lookout.live(wanted).unwrap_or_default();
-    let is = live.into_iter().map(|found| found.is_ok_and(|it| it.is_some_and(|it| it["spec"]["suspend"] == true)));
-    names.into_iter().zip(is).collect()
+    let doubt = |name: &str, why: &str| scene.doubts.add(About::Keeper, name, why);
+    let live = match scene.lookout.live(wanted) {
+        Ok(live) => live,
+        Err(error) => {
+            for name in &names {
+                doubt(name, &error.message);
+            }
+            return unserved;
+        }
+    };
+    let mut known: BTreeMap<String, bool> = unserved;
+    for (name, found) in names.into_iter().zip(live) {
+        match found {
+            Ok(found) => drop(known.insert(name, found.is_some_and(|it| it["spec"]["suspend"] == true))),
+            Err(error) => doubt(&name, &error.message),
+        }
+    }
+    known
 }
 
 /// Whether an earlier step suspends the keeper, or makes it go.

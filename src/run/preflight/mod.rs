@@ -5,6 +5,7 @@ mod apis;
 mod assumptions;
 mod blast;
 mod clock;
+mod definitions;
 mod differences;
 mod discoveries;
 mod keepers;
@@ -13,6 +14,8 @@ mod quota;
 mod references;
 mod scene;
 mod tools;
+mod tries;
+mod unchecked;
 mod unread;
 
 pub(super) use apis::settle;

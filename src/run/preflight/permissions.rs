@@ -7,9 +7,12 @@ use std::{
 
 use serde_json::Value;
 
-use super::scene::{Change, Live, Scene, unasked};
+use super::{
+    scene::{Change, Live, Scene},
+    unchecked::About,
+};
 use crate::{
-    effect::{Resource, Wanting, Wish},
+    effect::{Resource, Unserved, Wanting, Wish},
     model::{Finding, ObjectRef, Place, StepId},
 };
 
@@ -20,6 +23,17 @@ struct Need {
     step: StepId,
     place: Option<Place>,
     what_for: String,
+}
+
+impl Need {
+    /// `list secrets in namespace web`.
+    fn words(&self) -> String {
+        let Resource { plural, group, .. } = &*self.resource;
+        let full = if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") };
+        let place = self.wish.namespace.as_ref().map_or("the cluster".into(), |name| format!("namespace {name}"));
+        let part = self.wish.subresource.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+        format!("{} {full}{part} in {place}", self.wish.verb)
+    }
 }
 
 type Key = (String, String, Option<String>, Option<String>, Option<String>);
@@ -56,19 +70,19 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
     let wishes = open.iter().map(|needs| (needs[0].resource.clone(), needs[0].wish.clone())).collect();
     let answers = match scene.lookout.may_all(wishes) {
         Ok(answers) => answers,
-        Err(error) => return vec![unasked("what this account may do", &error.message)],
+        Err(error) => {
+            for needs in &open {
+                scene.doubts.add(About::Permission, needs[0].words(), &error.message);
+            }
+            return vec![];
+        }
     };
     let mut denied = vec![];
     for (needs, answer) in open.into_iter().zip(answers) {
         match answer {
             Ok(answer) if answer.allowed => {}
             Ok(_) => denied.push(needs),
-            Err(error) => {
-                let unknown = unasked("what this account may do", &error.message);
-                if !findings.contains(&unknown) {
-                    findings.push(unknown);
-                }
-            }
+            Err(error) => scene.doubts.add(About::Permission, needs[0].words(), &error.message),
         }
     }
     if !denied.is_empty() {
@@ -127,7 +141,11 @@ fn read(scene: &Scene<'_>, add: &mut impl FnMut(Need)) {
             // a kind is known whatever its namespace is
             let known = [Some("any"), None];
             known.into_iter().find_map(|namespace| {
-                scene.lookout.kind_of(&ObjectRef::new(kind, namespace, "any").in_group(group)).ok()
+                let kind_of = scene.lookout.kind_of(&ObjectRef::new(kind, namespace, "any").in_group(group));
+                if let Err(Unserved::Unknown(why)) = &kind_of {
+                    scene.doubts.add(About::Kind, format!("{}, which step {step} reads", look.kind), why);
+                }
+                kind_of.ok()
             })
         });
         let Some(resource) = kind else { continue };

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::scene::{Change, Live, Scene};
+use super::{
+    scene::{Change, Live, Scene},
+    unchecked::About,
+};
 use crate::{
-    effect::{Tried, Wanting},
+    effect::{Tried, Unserved, Wanting},
     model::{Finding, ObjectRef},
     object::{
         self, Quantity,
@@ -37,12 +40,37 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The objects of a kind in each of these namespaces that has any; those that cannot be listed are left out.
+/// The objects of a kind in each of these namespaces; those that cannot be listed are left out, and said.
 fn listed(scene: &Scene<'_>, kind: &str, namespaces: &[String]) -> BTreeMap<String, Vec<Value>> {
-    let Ok(resource) = scene.lookout.kind_of(&ObjectRef::new(kind, Some("any"), "any")) else { return BTreeMap::new() };
+    let doubt = |namespace: &String, why: &str| scene.doubts.add(About::Room, format!("namespace {namespace}"), why);
+    let resource = match scene.lookout.kind_of(&ObjectRef::new(kind, Some("any"), "any")) {
+        Ok(resource) => resource,
+        Err(Unserved::Unknown(why)) => {
+            for namespace in namespaces {
+                doubt(namespace, &why);
+            }
+            return BTreeMap::new();
+        }
+        Err(_) => return BTreeMap::new(),
+    };
     let places = namespaces.iter().map(|namespace| (resource.clone(), Some(namespace.clone()))).collect();
-    let found = scene.lookout.objects_in(places).unwrap_or_default();
-    namespaces.iter().cloned().zip(found).filter_map(|(namespace, found)| Some((namespace, found.ok()?))).collect()
+    let found = match scene.lookout.objects_in(places) {
+        Ok(found) => found,
+        Err(error) => {
+            for namespace in namespaces {
+                doubt(namespace, &error.message);
+            }
+            return BTreeMap::new();
+        }
+    };
+    let mut listed = BTreeMap::new();
+    for (namespace, found) in namespaces.iter().zip(found) {
+        match found {
+            Ok(found) => drop(listed.insert(namespace.clone(), found)),
+            Err(error) => doubt(namespace, &error.message),
+        }
+    }
+    listed
 }
 
 /// What of a quota the changes would go over, at the step where they do.

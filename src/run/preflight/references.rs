@@ -7,9 +7,12 @@ use std::{
 
 use serde_json::Value;
 
-use super::scene::{Live, Scene, meant, nearest, unasked};
+use super::{
+    scene::{Live, Scene, meant, nearest},
+    unchecked::About,
+};
 use crate::{
-    effect::{Resource, Tried},
+    effect::{Resource, Tried, Unserved},
     model::{Finding, ObjectRef},
     object::{
         edges::{Bond, Reach, links},
@@ -45,23 +48,32 @@ pub(super) fn check(scene: &Scene<'_>) -> Vec<Finding> {
     let asked = places.iter().map(|((_, _, namespace), resource)| (resource.clone(), namespace.clone())).collect();
     let names = match scene.lookout.names_in(asked) {
         Ok(names) => names,
-        Err(error) => return vec![unasked("what is referred to", &error.message)],
+        Err(error) => {
+            for reference in &references {
+                scene.doubts.add(About::Reference, plain(&reference.to), &error.message);
+            }
+            return vec![];
+        }
     };
     let names: BTreeMap<_, _> = places.into_keys().zip(names).collect();
     let mut findings = vec![];
-    let mut said: BTreeSet<String> = BTreeSet::new();
     for reference in &references {
         match names.get(&key(reference)) {
             Some(Ok(names)) if !names.contains(&reference.to.name) => {
                 findings.extend(missing(scene, reference, names));
             }
-            Some(Err(error)) if said.insert(error.message.clone()) => {
-                findings.push(unasked(&format!("whether {} is there", reference.to), &error.message));
+            // what is made on the way need not be there
+            Some(Err(error)) if !is_made(scene, reference.change, &reference.to) => {
+                scene.doubts.add(About::Reference, plain(&reference.to), &error.message);
             }
             _ => {}
         }
     }
     findings
+}
+
+fn plain(object: &ObjectRef) -> String {
+    object.clone().in_group(None).to_string()
 }
 
 fn missing(scene: &Scene<'_>, reference: &Reference, names: &[String]) -> Option<Finding> {
@@ -120,7 +132,13 @@ fn gather(scene: &Scene<'_>) -> Vec<Reference> {
             }
             let kind = kinds.entry((to.kind.clone(), to.group.clone())).or_insert_with(|| {
                 let any = |namespace| ObjectRef::new(&to.kind, namespace, "any").in_group(to.group.as_deref());
-                [Some("any"), None].into_iter().find_map(|namespace| scene.lookout.kind_of(&any(namespace)).ok())
+                [Some("any"), None].into_iter().find_map(|namespace| {
+                    let kind = scene.lookout.kind_of(&any(namespace));
+                    if let Err(Unserved::Unknown(why)) = &kind {
+                        scene.doubts.add(About::Kind, plain(&to), why);
+                    }
+                    kind.ok()
+                })
             });
             let Some(resource) = kind.clone() else { continue };
             let old = before.contains(&to);

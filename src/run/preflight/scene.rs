@@ -1,18 +1,19 @@
 //! What a plan is about to meet: its changes as a trial over the context finds them, each with what is there now.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use super::{apis, blast, differences, keepers, permissions, quota, references, tools, unread};
+use super::{
+    apis, blast, definitions, differences, keepers, permissions, quota, references, tools, tries, unchecked::Doubts,
+    unread,
+};
 use crate::{
-    effect::{
-        Call, Commanded, Door, Look, Lookout, Mode, Patched, Resource, Sort, Trial, Tried, Unserved, Wanted, Wanting,
-    },
+    effect::{Call, Commanded, Door, Look, Lookout, Mode, Resource, Sort, Trial, Tried, Unserved, Wanted, Wanting},
     event::{Cancel, Clock, Seen},
     model::{Body, Doing, Finding, ObjectRef, Place, Step, StepId, Touch, Verb, Verdict},
     object,
@@ -20,9 +21,6 @@ use crate::{
     script::{Declared, ErrorKind},
 };
 
-/// How many objects of one kind that one step applies are tried beforehand. The step itself tries all of them before its
-/// first write.
-const TRIED: usize = 25;
 /// How long all of it may take.
 const LONGEST: Duration = Duration::from_mins(1);
 
@@ -104,6 +102,8 @@ pub(super) struct Scene<'a> {
     pub named: Vec<(StepId, Place, ObjectRef)>,
     /// Manifests of the bundle that no step was seen to apply.
     pub untouched: Vec<(String, u32, Value)>,
+    /// What could not be asked.
+    pub doubts: Doubts,
 }
 
 impl Scene<'_> {
@@ -138,14 +138,17 @@ impl Scene<'_> {
         near.map(|name| ObjectRef { name, group: None, ..object.clone() }.to_string()).collect()
     }
 
-    /// The definition that an earlier change, or one of the same step, makes of this kind.
-    pub fn defined_by(&self, n: usize, group: &str, kind: &str) -> Option<&Value> {
+    /// The change before this one, or of the same step, that makes the definition of this kind.
+    pub fn defined_by(&self, n: usize, group: &str, kind: &str) -> Option<&Change> {
         let before =
             self.changes.iter().enumerate().filter(|(m, change)| *m < n || change.step == self.changes[n].step);
-        before.filter_map(|(_, change)| change.manifest()).find(|object| {
-            object["kind"] == "CustomResourceDefinition"
-                && object["spec"]["group"] == group
-                && object["spec"]["names"]["kind"] == kind
+        // the last one is the one that is met
+        before.map(|(_, change)| change).rfind(|change| {
+            change.manifest().is_some_and(|object| {
+                object["kind"] == "CustomResourceDefinition"
+                    && object["spec"]["group"] == group
+                    && object["spec"]["names"]["kind"] == kind
+            })
         })
     }
 }
@@ -176,7 +179,8 @@ pub fn look_ahead(
         match Lookout::at(door, cancel, until).and_then(|lookout| lookout.resources().map(|_| lookout)) {
             Ok(lookout) => (Trial::over_context(), Some(lookout)),
             Err(error) => {
-                ahead.findings.push(unasked("what the cluster holds", &error.message));
+                let message = format!("what the cluster holds could not be checked: {}", error.message);
+                ahead.findings.push(Finding::warning("unchecked", message));
                 (Trial::new(), None)
             }
         }
@@ -200,11 +204,13 @@ pub fn look_ahead(
     ahead.findings.extend(apis::check(&scene));
     ahead.findings.extend(permissions::check(&scene));
     ahead.findings.extend(keepers::check(&scene));
+    ahead.findings.extend(definitions::check(&scene));
     ahead.findings.extend(differences::check(&scene));
     ahead.findings.extend(references::check(&scene));
     ahead.findings.extend(quota::check(&scene));
     ahead.findings.extend(unread::check(&scene, &unread::Reader { declared, door, cancel, clock }));
     ahead.findings.extend(blast::check(&scene, plan));
+    ahead.findings.extend(scene.doubts.findings());
     let mut once: Vec<Finding> = vec![];
     for finding in std::mem::take(&mut ahead.findings) {
         if !once.contains(&finding) {
@@ -238,11 +244,6 @@ pub(super) fn meant(finding: Finding, near: Vec<String>) -> Finding {
     }
     let near: Vec<String> = near.into_iter().map(|name| format!("`{name}`")).collect();
     finding.help(format!("did you mean {}?", near.join(" or ")))
-}
-
-/// What could not be asked. It stops nothing: what is not known is not wrong.
-pub(super) fn unasked(what: &str, why: &str) -> Finding {
-    Finding::warning("unchecked", format!("{what} could not be checked: {why}"))
 }
 
 /// Whether a step is passed over on this context as it is now.
@@ -344,9 +345,9 @@ fn scene<'a>(
     });
     let named = named.collect();
     let untouched = untouched(door, &changes);
-    let mut scene = Scene { lookout, door, version, changes, looks, named, untouched };
-    read(&mut scene);
-    dry_run(&mut scene);
+    let mut scene = Scene { lookout, door, version, changes, looks, named, untouched, doubts: Doubts::default() };
+    tries::read(&mut scene);
+    tries::dry_run(&mut scene);
     scene
 }
 
@@ -370,96 +371,4 @@ fn opaque(tried: &trial::Tried) -> Option<String> {
 fn untouched(door: &Door, changes: &[Change]) -> Vec<(String, u32, Value)> {
     let applied: BTreeSet<&str> = changes.iter().filter_map(|change| change.wanted.file.as_deref()).collect();
     crate::check::manifests(door.bundle(), &applied)
-}
-
-/// Reads everything that is changed as it is now.
-fn read(scene: &mut Scene<'_>) {
-    let mut wanted = vec![];
-    let mut places = vec![];
-    for (n, change) in scene.changes.iter().enumerate() {
-        if let (Ok(kind), false) = (&change.kind, change.again) {
-            let mut object = change.wanted.object.clone();
-            if !kind.namespaced {
-                object.namespace = None;
-            }
-            wanted.push((kind.clone(), object));
-            places.push(n);
-        }
-    }
-    let Ok(found) = scene.lookout.live(wanted) else { return };
-    for (n, found) in places.into_iter().zip(found) {
-        scene.changes[n].live = match found {
-            Ok(Some(object)) => Live::Is(object),
-            Ok(None) => Live::Absent,
-            Err(_) => Live::Unknown,
-        };
-    }
-}
-
-/// Has every change tried by the server, where what it meets is there already.
-fn dry_run(scene: &mut Scene<'_>) {
-    let mut applies: BTreeMap<Option<String>, Vec<(usize, Value)>> = BTreeMap::new();
-    let mut patches = vec![];
-    let mut counts: BTreeMap<(&StepId, &str), usize> = BTreeMap::new();
-    for (n, change) in scene.changes.iter().enumerate() {
-        if change.again || change.kind.is_err() {
-            continue;
-        }
-        let count = counts.entry((&change.step, &change.wanted.object.kind)).or_default();
-        *count += 1;
-        match (&change.wanted.change, &change.live) {
-            (Wanting::Applied(_), _) if *count > TRIED => {}
-            (Wanting::Applied(object), _) => {
-                applies.entry(change.wanted.take_over.clone()).or_default().push((n, object.clone()));
-            }
-            (Wanting::Fields { patch: (kind, patch), subresource: None, .. }, Live::Is(_)) => {
-                let object = change.wanted.object.clone();
-                patches.push((n, Patched { object, kind: *kind, patch: patch.clone() }));
-            }
-            _ => {}
-        }
-    }
-    for (take_over, objects) in applies {
-        let (places, objects): (Vec<usize>, Vec<Value>) = objects.into_iter().unzip();
-        let Ok(tried) = scene.lookout.try_all(objects, take_over.as_deref()) else { return };
-        for (n, tried) in places.into_iter().zip(tried) {
-            scene.changes[n].tried = Some(tried);
-        }
-    }
-    let (places, patches): (Vec<usize>, Vec<Patched>) = patches.into_iter().unzip();
-    let Ok(tried) = scene.lookout.try_patches(patches) else { return };
-    for (n, tried) in places.into_iter().zip(tried) {
-        scene.changes[n].tried = Some(tried);
-    }
-    stand_in(scene);
-}
-
-/// What goes into a namespace that is made on the way is tried in `default` under another name: its fields are checked, what
-/// depends on its namespace is not.
-fn stand_in(scene: &mut Scene<'_>) {
-    let mut objects = vec![];
-    let mut places = vec![];
-    for (n, change) in scene.changes.iter().enumerate() {
-        if let (Some(Tried::NoNamespace(namespace)), Some(object)) = (&change.tried, change.manifest())
-            && scene.made_by(n, "Namespace", None, namespace)
-        {
-            let mut object = object.clone();
-            object["metadata"]["namespace"] = "default".into();
-            object["metadata"]["name"] = format!("stand-in-{n}").into();
-            objects.push(object);
-            places.push(n);
-        }
-    }
-    let Ok(tried) = scene.lookout.try_all(objects, None) else { return };
-    for (n, tried) in places.into_iter().zip(tried) {
-        scene.changes[n].tried = match tried {
-            // what is there in `default` says nothing about the namespace to come
-            Tried::Refused(message, help) if message.contains(": invalid: ") => {
-                let change = &scene.changes[n];
-                let other = format!("{}/default/stand-in-{n}", change.wanted.object.kind);
-                Some(Tried::Refused(message.replacen(&other, &change.name(), 1), help))
-            }
-            _ => None,
-        };
-    }
 }

@@ -18,10 +18,6 @@ impl Simulated for Autoscalers {
         RESOURCE
     }
 
-    fn manager(&self) -> &'static str {
-        "horizontal-pod-autoscaler"
-    }
-
     fn settled(&self, desk: &Desk<'_>, autoscaler: &Value, fault: Option<&str>) -> Option<Value> {
         let condition =
             |kind, status, reason, message: &str| meta::condition(autoscaler, kind, status, reason, message);

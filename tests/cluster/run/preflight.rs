@@ -96,3 +96,71 @@ fn fifty_steps_are_looked_at_with_few_requests_and_soon() {
     println!("a plan of 50 steps over a real API server, a debug build: {took:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
+
+#[test]
+fn what_an_account_may_not_ask_is_one_warning_that_names_it_and_stops_nothing() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("unasked");
+    let user = format!("user-{ns}");
+    server.permit_identity(&user);
+    server.permit(&user, &ns, "{apiGroups: [''], resources: [pods], verbs: [get, list, watch, patch, create]}");
+    let world = World::new("[contexts.staging]\n", &[]);
+    world.kubeconfig_of(&[("staging", server.kubeconfig_as(&user, &[]))], None);
+    let pod = format!(
+        "k8s::apply(#{{ apiVersion: \"v1\", kind: \"Pod\", metadata: #{{ name: \"p\", namespace: \"{ns}\" }}, spec: #{{ containers: [#{{ name: \"c\", image: \"i\",
+            envFrom: [#{{ secretRef: #{{ name: \"login\" }} }}, #{{ configMapRef: #{{ name: \"tuning\" }} }}] }}] }} }})"
+    );
+    let verify = format!("k8s::exists(\"Pod/{ns}/p\")");
+    world.file("p.rhai", &play("\"staging\"", &verify, &step("Pod", &pod).replace("|| true", &format!("|| {verify}"))));
+    let ended = world.run("run p.rhai --context staging");
+    ended
+        .exits(0)
+        .says("preflight  1 warning")
+        .says(&format!("not all could be checked: account {user} may not: list configmaps, resourcequotas and secrets in namespace {ns}"))
+        .says(&format!("whether ConfigMap/{ns}/tuning and Secret/{ns}/login are there"))
+        .says(&format!("how much room the quotas leave in namespace {ns}"));
+    assert_eq!(ended.err.matches("checked").count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn a_real_servers_definition_says_the_same_before_and_after_it_is_there() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let server = clusters.staging();
+    let ns = server.namespace("defined");
+    let world = World::new("[contexts.staging]\n", &[("staging", server)]);
+    let spec = "{type: object, properties: {size: {type: integer, maximum: 9}}}";
+    world.file(
+        "crd.yaml",
+        &format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: sizes.{ns}.example.com}}\nspec:\n  group: {ns}.example.com\n  scope: Namespaced\n  names: {{kind: Size, plural: sizes}}\n  versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {spec}}}}}}}}}]\n"
+        ),
+    );
+    for (file, spec) in [("typo", "{sise: 1}"), ("large", "{size: 10}"), ("good", "{size: 1}")] {
+        world.file(
+            &format!("{file}.yaml"),
+            &format!("apiVersion: {ns}.example.com/v1\nkind: Size\nmetadata: {{name: {file}, namespace: {ns}}}\nspec: {spec}\n"),
+        );
+    }
+    let apply = |file: &str| step(file, &format!("k8s::apply(\"{file}.yaml\")"));
+    let steps = [apply("crd"), apply("typo"), apply("large"), apply("good")].concat();
+    world.file("p.rhai", &play("\"staging\"", "true", &steps));
+    world
+        .run("run p.rhai --context staging")
+        .exits(12)
+        .says("preflight  2 errors")
+        .says("spec.sise: unknown field")
+        .says("did you mean `spec.size`?")
+        .says("spec.size in body should be less than or equal to 9");
+    // the server's own words, once it has the definition
+    world.file("p.rhai", &play("\"staging\"", "true", &[apply("crd"), apply("good")].concat()));
+    world.run("run p.rhai --context staging").exits(0);
+    world.file("p.rhai", &play("\"staging\"", "true", &[apply("typo"), apply("large")].concat()));
+    world
+        .run("run p.rhai --context staging")
+        .exits(12)
+        .says("preflight  2 errors")
+        .says(".spec.sise: field not declared in schema")
+        .says("spec.size in body should be less than or equal to 9");
+    server.client().delete(&format!("CustomResourceDefinition/sizes.{ns}.example.com"));
+}
