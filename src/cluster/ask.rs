@@ -1,16 +1,10 @@
-use std::collections::BTreeMap;
-
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{
-    Cluster, ClusterError, Inner, Patience, Resource,
-    error::What,
-    wire::{Call, encode},
-};
+use super::{Cluster, ClusterError, Inner, Patience, Resource, error::What, wire::Call};
 use crate::{model::ObjectRef, object::path::text};
 
-/// At most so much of a log or an answer is read.
+/// At most so much of a log is read.
 const MOST: usize = 1024 * 1024;
 
 /// Which part of a container's log.
@@ -46,17 +40,6 @@ pub struct Wish {
     pub name: Option<String>,
     /// `scale`, `exec`, `log` …
     pub subresource: Option<String>,
-}
-
-/// What a service or pod answered through the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxied {
-    /// Its status code.
-    pub status: u16,
-    /// Its headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
-    /// Its body as text, the first MiB.
-    pub body: String,
 }
 
 impl Cluster {
@@ -117,56 +100,6 @@ impl Cluster {
             let groups: Vec<&str> = user["groups"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let groups = if groups.is_empty() { String::new() } else { format!(" ({})", groups.join(", ")) };
             Ok(format!("{}{groups}", text(user, "username").unwrap_or("nobody")))
-        })
-    }
-
-    /// Asks a service or pod through the API server: `GET` of a path with its query. Any answer of it counts, whatever its
-    /// code; only one of the API server itself is an error.
-    ///
-    /// # Errors
-    /// `NotFound`, `Unreachable` where nothing stands behind the service, or what the API server says.
-    pub fn proxy(
-        &self,
-        reference: &ObjectRef,
-        scheme: Option<&str>,
-        port: Option<&str>,
-        path: &str,
-        patience: &Patience,
-    ) -> Result<Proxied, ClusterError> {
-        let (inner, reference) = (self.inner.clone(), reference.clone());
-        let name = match (scheme, port) {
-            (Some(scheme), port) => format!("{scheme}:{}:{}", reference.name, port.unwrap_or_default()),
-            (None, Some(port)) => format!("{}:{port}", reference.name),
-            (None, None) => reference.name.clone(),
-        };
-        let path = path.trim_start_matches('/').to_owned();
-        self.wait(patience, &format!("GET /{path} of {reference}"), async move {
-            let resource = inner.resolve(&reference).await?;
-            let base = resource.path(reference.namespace.as_deref(), None);
-            let mut what = What::of("GET", &reference, &resource);
-            what.text = format!("GET /{path} of {reference}");
-            let mut call = Call::get(format!("{base}/{}/proxy/{path}", encode(&name)), what);
-            call.accept = "*/*";
-            let (head, bytes) = match inner.answer(call, MOST).await {
-                Ok(answer) => answer,
-                // a service whose endpoints were never made is there all the same, and has none
-                Err(error @ ClusterError::NotFound { .. }) => match inner.get(&reference).await? {
-                    Some(_) => {
-                        let body = format!("no endpoints available for {reference}");
-                        return Ok(Proxied { status: 503, headers: BTreeMap::new(), body });
-                    }
-                    None => return Err(error),
-                },
-                Err(error) => return Err(error),
-            };
-            let headers = head.headers.iter().filter_map(|(name, value)| {
-                Some((name.as_str().to_ascii_lowercase(), value.to_str().ok()?.to_owned()))
-            });
-            Ok(Proxied {
-                status: head.status.as_u16(),
-                headers: headers.collect(),
-                body: String::from_utf8_lossy(&bytes).into_owned(),
-            })
         })
     }
 }

@@ -36,7 +36,7 @@ pub enum ClusterError {
     /// Several API groups have this kind.
     #[error("`{kind}` is in several API groups: write {}", .groups.iter().map(|group| format!("`{kind}.{group}`")).collect::<Vec<_>>().join(" or "))]
     Ambiguous { kind: String, groups: Vec<String> },
-    /// A namespace is missing or too much.
+    /// Not where the kind has it: a namespace is missing or too much, a port is not there.
     #[error("{message}")]
     Scope { message: String },
     /// 401.

@@ -5,6 +5,7 @@
 //! server is the caller's decision.
 
 mod ask;
+mod behind;
 mod blocking;
 mod contents;
 mod discovery;
@@ -29,7 +30,8 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{LogOptions, Permission, Proxied, Wish};
+pub use ask::{LogOptions, Permission, Wish};
+pub use behind::Proxied;
 pub use blocking::Patience;
 pub use discovery::Resource;
 pub use error::{Cause, ClusterError};

@@ -15,9 +15,10 @@ use super::{
     ClusterError, Inner,
     error::{What, excerpt, from_answer},
 };
+use crate::object::path::text;
 
 /// Longest time for a read to be answered; a server that hangs is one that cannot be reached.
-const READ: Duration = Duration::from_secs(15);
+pub(super) const READ: Duration = Duration::from_secs(15);
 /// Longest time for a change to be answered: the server's own limit.
 const CHANGE: Duration = Duration::from_mins(1);
 
@@ -86,6 +87,14 @@ fn warning_text(value: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// How a question to something behind the server ended.
+pub(super) enum Answered<T> {
+    /// It answered.
+    Behind(T),
+    /// There was nobody to answer, in the server's words.
+    Nobody(String),
 }
 
 /// One request to the API.
@@ -212,7 +221,7 @@ impl Inner {
 
     /// Sends the request to something behind the server, and gives what that answered: an error is only what the server
     /// itself says. At most `most` bytes of the body.
-    pub(super) async fn answer(&self, mut call: Call, most: usize) -> Result<(Parts, Bytes), ClusterError> {
+    pub(super) async fn answer(&self, mut call: Call, most: usize) -> Result<Answered<(Parts, Bytes)>, ClusterError> {
         let response = self.send(&mut call).await?;
         let (head, body) = response.into_parts();
         let read = async {
@@ -234,13 +243,21 @@ impl Inner {
             }
             Err(_) => return Err(call.failed("the answer did not end in time", true)),
         };
+        if head.status.is_success() {
+            return Ok(Answered::Behind((head, bytes)));
+        }
         let said = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        let words = text(&said, "message").unwrap_or_default();
         // that nothing answers behind the server is what a gateway would say with the same code
-        let behind = said["message"]
-            .as_str()
-            .is_some_and(|words| words.contains("no endpoints available") || words.contains("error trying to reach"));
-        let own = !head.status.is_success() && said["kind"] == "Status" && said["apiVersion"] == "v1" && !behind;
-        if own { Err(from_answer(head.status, &bytes, &call.what)) } else { Ok((head, bytes)) }
+        if words.contains("no endpoints available") || words.contains("error trying to reach") {
+            return Ok(Answered::Nobody(words.into()));
+        }
+        // what is behind may be an API server too: a refusal is this one's where it is about what was to be asked
+        let about = ["pods", "services", "endpoints"].map(Some).contains(&text(&said, "details.kind"));
+        let own = said["kind"] == "Status"
+            && said["apiVersion"] == "v1"
+            && (about || !matches!(head.status.as_u16(), 403 | 404));
+        if own { Err(from_answer(head.status, &bytes, &call.what)) } else { Ok(Answered::Behind((head, bytes))) }
     }
 }
 

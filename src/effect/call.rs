@@ -42,11 +42,12 @@ struct Seen {
     looks: Vec<Look>,
     commands: Vec<Commanded>,
     trouble: Option<EffectError>,
+    remark: Option<String>,
     place: Option<Place>,
     failed: Vec<(String, CommandAnswer)>,
 }
 
-/// What a read asks the API server for: a list of this kind.
+/// What a read asks the API server for: a list of this kind, or a part of one object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Look {
     /// The kind as it was written, with its group where that was named.
@@ -55,6 +56,8 @@ pub struct Look {
     pub namespace: Option<String>,
     /// One object; none: any.
     pub name: Option<String>,
+    /// What of the object is asked for by `get`: `proxy`, `log`; none: the object, by a list.
+    pub part: Option<&'static str>,
 }
 
 /// A command that a closure would run.
@@ -215,8 +218,14 @@ impl Call {
     }
 
     pub(super) fn looked(&self, kind: String, namespace: Option<&str>, name: Option<&str>) {
-        let look = Look { kind, namespace: namespace.map(Into::into), name: name.map(Into::into) };
+        let look = Look { kind, namespace: namespace.map(Into::into), name: name.map(Into::into), part: None };
         self.seen().looks.push(look);
+    }
+
+    /// The same of a part of an object, or of any of a kind.
+    pub(super) fn looked_into(&self, part: &'static str, kind: String, namespace: Option<&str>, name: Option<&str>) {
+        let (namespace, name) = (namespace.map(Into::into), name.map(Into::into));
+        self.seen().looks.push(Look { kind, namespace, name, part: Some(part) });
     }
 
     pub(super) fn commanded(&self, class: &Class, argv: &[String]) {
@@ -236,6 +245,16 @@ impl Call {
             seen.trouble = Some(error.clone());
         }
         error
+    }
+
+    /// Keeps why an answer is what it is, where no compared value shows it; the last one counts.
+    pub(super) fn remarked(&self, why: String) {
+        self.seen().remark = Some(why);
+    }
+
+    /// Why the last answer was what it was, where it said so.
+    pub fn remark(&self) -> Option<String> {
+        self.seen().remark.clone()
     }
 
     /// The digest of what is sent, without the secrets in it: those of a weak one could be found by trying.

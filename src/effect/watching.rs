@@ -57,6 +57,11 @@ impl Watching {
         self.watches.get().and_then(Watches::unreachable_since)
     }
 
+    /// Whether it answers from what a watch brings.
+    pub fn is_watching(&self) -> bool {
+        self.watches.get().is_some_and(|watches| watches.watching() > 0)
+    }
+
     /// Lists again at the next read.
     pub fn relist(&self) {
         if let Some(watches) = self.watches.get() {

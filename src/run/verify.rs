@@ -133,6 +133,7 @@ impl Run {
         match result {
             Ok(Evaluation { verdict, observations, reason, .. }) => {
                 let commands = call.failed_commands();
+                let reason = reason.or_else(|| call.remark().filter(|_| !verdict.holds()));
                 Ok(Look { verdict, observations, reason, polled, hard: false, settling: false, commands })
             }
             Err(_) if self.cancel.is_cancelled() => Err((Stop::Cancelled, false)),
@@ -235,6 +236,7 @@ impl Run {
         let asked = Asked { body, verify, step, index, watching };
         let mut wait = Wait::new(begun + parking.left(verify.within));
         let mut held = parking.held();
+        let mut confirmed = false;
         let result = |look: Look, wait: &Wait, remark: Option<String>| VerifyResult {
             text: verify.text.clone(),
             verdict: look.verdict,
@@ -284,6 +286,12 @@ impl Run {
             held = held.filter(|_| look.verdict == Verdict::Unknown || look.settling);
             let given_up = wait.hard.is_some_and(|(count, since)| count >= HARD.0 && since.elapsed() >= HARD.1);
             if Instant::now() >= wait.until || given_up {
+                // a watch that broke without a word brings nothing: the server itself has the last word
+                if look.verdict != Verdict::Unknown && !given_up && !confirmed && watching.is_watching() {
+                    confirmed = true;
+                    watching.relist();
+                    continue;
+                }
                 let look = self.last_words(&asked, look)?;
                 let told = self.told_by_commands(&look)?;
                 return Ok(result(look, &wait, told));

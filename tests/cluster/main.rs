@@ -2,6 +2,8 @@
 
 #[path = "../support/apiserver/mod.rs"]
 mod apiserver;
+#[path = "../support/badserver.rs"]
+mod badserver;
 mod client;
 mod flux;
 #[path = "../support/migration.rs"]
@@ -9,6 +11,9 @@ mod migration;
 #[path = "../support/not_run.rs"]
 mod not_run;
 mod places;
+#[path = "../support/program/mod.rs"]
+#[allow(unused_imports, reason = "each test binary uses its own part of this")]
+mod program;
 mod run;
 mod servers;
 mod tools;

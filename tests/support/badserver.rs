@@ -7,7 +7,10 @@
 use std::{
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,7 +25,11 @@ use hyper_util::{
 };
 use runbook::sandbox::{Options, Sandbox, Timing};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 use tower::ServiceExt as _;
 
 use crate::program::{RUNTIME, World, object};
@@ -42,6 +49,8 @@ pub enum Does {
     ActsAndHangsUp,
     /// Does what is asked, and hangs up after so many bytes of the answer.
     Cuts(usize),
+    /// Does what is asked and begins the answer, passes nothing on, and ends it in good order once it is told to.
+    Stalls(Arc<Notify>),
     /// Does what is asked, after so long.
     Late(Duration),
     /// Does what is asked, with a `Date` that is so far from now.
@@ -80,6 +89,10 @@ struct Front {
     behind: Behind,
     rules: Arc<Mutex<Vec<Rule>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    refused: Arc<Mutex<Vec<String>>>,
+    shut: Arc<AtomicBool>,
+    turned_away: Arc<AtomicUsize>,
+    cut: watch::Sender<()>,
 }
 
 /// Answers until it is dropped.
@@ -103,7 +116,15 @@ impl BadServer {
     }
 
     fn of(behind: Behind) -> Self {
-        let front = Front { behind, rules: Arc::default(), asked: Arc::default() };
+        let front = Front {
+            behind,
+            rules: Arc::default(),
+            asked: Arc::default(),
+            refused: Arc::default(),
+            shut: Arc::default(),
+            turned_away: Arc::default(),
+            cut: watch::Sender::default(),
+        };
         let listener = RUNTIME.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let task = RUNTIME.spawn(accept(listener, front.clone()));
@@ -131,6 +152,32 @@ impl BadServer {
     /// Behaves well again.
     pub fn heals(&self) {
         self.front.rules.lock().unwrap().clear();
+    }
+
+    /// Cuts every connection. The next is served.
+    pub fn cuts(&self) {
+        self.front.cut.send_replace(());
+    }
+
+    /// Cuts every connection, and hangs up on each that comes, until it opens again.
+    pub fn shuts(&self) {
+        self.front.shut.store(true, Ordering::SeqCst);
+        self.cuts();
+    }
+
+    /// Serves again.
+    pub fn opens(&self) {
+        self.front.shut.store(false, Ordering::SeqCst);
+    }
+
+    /// How many connections were hung up on while it was shut.
+    pub fn turned_away(&self) -> usize {
+        self.front.turned_away.load(Ordering::SeqCst)
+    }
+
+    /// What the server behind refused, as it said it: requests with their status, and events of watches that are errors.
+    pub fn refused(&self) -> Vec<String> {
+        self.front.refused.lock().unwrap().clone()
     }
 
     /// Every request so far, as `GET /path?query`.
@@ -215,10 +262,19 @@ pub fn no_http() -> String {
 
 async fn accept(listener: TcpListener, front: Front) {
     while let Ok((stream, _)) = listener.accept().await {
+        if front.shut.load(Ordering::SeqCst) {
+            front.turned_away.fetch_add(1, Ordering::SeqCst);
+            continue;
+        }
         let front = front.clone();
+        let mut cut = front.cut.subscribe();
         tokio::spawn(async move {
             let service = TowerToHyperService::new(tower::service_fn(move |request| front.clone().answer(request)));
-            let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            let builder = Builder::new(TokioExecutor::new());
+            tokio::select! {
+                _ = builder.serve_connection(TokioIo::new(stream), service) => {}
+                _ = cut.changed() => {}
+            }
         });
     }
 }
@@ -275,6 +331,13 @@ impl Front {
                 Err(io::ErrorKind::ConnectionReset.into())
             }
             Some(Does::Cuts(bytes)) => Ok(cut(self.well(request).await?, bytes)),
+            Some(Does::Stalls(told)) => Ok(self.well(request).await?.map(|body| {
+                let parts = futures::stream::once(async move {
+                    told.notified().await;
+                    drop(body);
+                });
+                StreamBody::new(futures::StreamExt::filter_map(parts, async |()| None)).boxed_unsync()
+            })),
             Some(Does::Late(by)) => {
                 tokio::time::sleep(by).await;
                 self.well(request).await
@@ -310,6 +373,7 @@ impl Front {
             Behind::Server(url, http) => (url, http),
         };
         let (head, body) = request.into_parts();
+        let what = format!("{} {}", head.method, head.uri);
         let mut asked = http.request(head.method, format!("{url}{}", head.uri)).body(body);
         for name in [header::ACCEPT, header::CONTENT_TYPE] {
             if let Some(value) = head.headers.get(&name) {
@@ -317,15 +381,26 @@ impl Front {
             }
         }
         let answer = asked.send().await.map_err(io::Error::other)?;
+        if !answer.status().is_success() {
+            self.refused.lock().unwrap().push(format!("{what}: {}", answer.status()));
+        }
         let mut response = Response::builder().status(answer.status());
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::DATE] {
             if let Some(value) = answer.headers().get(&name) {
                 response = response.header(name, value);
             }
         }
-        let parts = futures::stream::unfold(answer, |mut answer| async move {
-            let part = answer.chunk().await.transpose()?;
-            Some((part.map(Frame::data).map_err(io::Error::other), answer))
+        let refused = self.refused.clone();
+        let parts = futures::stream::unfold((answer, what), move |(mut answer, what)| {
+            let refused = refused.clone();
+            async move {
+                let part = answer.chunk().await.transpose()?;
+                let said = part.as_ref().map(|part| String::from_utf8_lossy(part)).unwrap_or_default();
+                if what.contains("watch=1") && said.contains("\"type\":\"ERROR\"") {
+                    refused.lock().unwrap().push(format!("{what}: {said}"));
+                }
+                Some((part.map(Frame::data).map_err(io::Error::other), (answer, what)))
+            }
         });
         Ok(response.body(StreamBody::new(parts).boxed_unsync()).unwrap())
     }

@@ -40,6 +40,9 @@ impl Call {
         let native = "k8s::logs";
         self.allow(native, Mode::Read)?;
         let parsed = parse(reference)?;
+        // the pods of a workload have names that nobody knows beforehand
+        let pod = ["pod", "pods", "po"].contains(&parsed.kind.to_lowercase().as_str()).then_some(parsed.name.as_str());
+        self.looked_into("log", "Pod".into(), parsed.namespace.as_deref(), pod);
         if self.is_blind() {
             return Err(EffectError::new(Sort::Unseen, format!("what {reference} has logged is not known in a trial")));
         }
@@ -194,19 +197,25 @@ impl Call {
         Ok(Allowed { allowed: false, reason })
     }
 
-    /// Asks a Service or Pod through the API server's proxy; `port` is a number or a name.
+    /// Asks a Service or Pod through the API server's proxy; `port` is a number or a name, `scheme` http or https. None where
+    /// there is no such object.
     pub fn k8s_http(
         &self,
         reference: &str,
         path: &str,
         port: Option<&str>,
         scheme: Option<&str>,
-    ) -> Result<HttpReply, EffectError> {
+    ) -> Result<Option<HttpReply>, EffectError> {
         let native = "k8s::http";
         self.allow(native, Mode::Read)?;
         let parsed = parse(reference)?;
+        if let Some(scheme) = scheme.filter(|scheme| !["http", "https"].contains(scheme)) {
+            let message = format!("`{native}` asks by http or https, and not by `{scheme}`");
+            return Err(EffectError::new(Sort::Argument, message));
+        }
+        self.looked_into("proxy", dotted(&parsed), parsed.namespace.as_deref(), Some(&parsed.name));
         if self.is_blind() {
-            return Ok(HttpReply { status: 200, headers: BTreeMap::new(), body: String::new() });
+            return Ok(Some(HttpReply { status: 200, headers: BTreeMap::new(), body: String::new() }));
         }
         self.read(Read::Polled(format!("GET {path} of {reference}")));
         let cluster = self.door(native)?.cluster()?;
@@ -215,9 +224,16 @@ impl Call {
             let message = format!("`{native}` asks a Service or a Pod, and {reference} is neither");
             return Err(EffectError::new(Sort::Argument, message));
         }
-        let answer = cluster.proxy(&parsed, scheme, port, path, &self.patience());
-        let answer = answer.map_err(|error| self.ran_into(error.into()))?;
-        Ok(HttpReply { status: answer.status, headers: answer.headers, body: answer.body })
+        let answer = cluster.proxy(&parsed, scheme, port, path, &self.patience()).map_err(|error| {
+            // the API server has refused to ask: soon it may, or never
+            let sort = if matches!(error, ClusterError::Rejected { .. }) { Some(Sort::Hard) } else { None };
+            let error = EffectError::from(error);
+            self.ran_into(EffectError { sort: sort.unwrap_or(error.sort), ..error })
+        })?;
+        if let Some(answer) = answer.as_ref().filter(|answer| answer.nobody) {
+            self.remarked(format!("GET {path} of {reference}: {}", answer.body));
+        }
+        Ok(answer.map(|answer| HttpReply { status: answer.status, headers: answer.headers, body: answer.body }))
     }
 }
 

@@ -131,7 +131,8 @@ fn changed(scene: &Scene<'_>, change: &Change, add: &mut impl FnMut(Need)) {
     }
 }
 
-/// What verifies need: a verify reads by a list. That it may be watched too is better, and no must.
+/// What verifies need: a verify reads by a list, and a part of an object by `get`. That it may be watched too is better, and
+/// no must.
 fn read(scene: &Scene<'_>, add: &mut impl FnMut(Need)) {
     let mut kinds: BTreeMap<&str, Option<Arc<Resource>>> = BTreeMap::new();
     for (step, look) in &scene.looks {
@@ -150,7 +151,8 @@ fn read(scene: &Scene<'_>, add: &mut impl FnMut(Need)) {
         });
         let Some(resource) = kind else { continue };
         let namespace = look.namespace.clone().filter(|_| resource.namespaced);
-        let wish = Wish { verb: "list".into(), namespace, name: look.name.clone(), subresource: None };
+        let (verb, subresource) = look.part.map_or(("list", None), |part| ("get", Some(part.to_owned())));
+        let wish = Wish { verb: verb.into(), namespace, name: look.name.clone(), subresource };
         let name = look.name.as_deref().map(|name| format!("/{name}")).unwrap_or_default();
         let place = look.namespace.as_deref().map(|namespace| format!("/{namespace}")).unwrap_or_default();
         add(Need {
@@ -158,7 +160,10 @@ fn read(scene: &Scene<'_>, add: &mut impl FnMut(Need)) {
             wish,
             step: step.clone(),
             place: None,
-            what_for: format!("a verify that reads {}{place}{name}", resource.kind),
+            what_for: match look.part {
+                Some(part) => format!("a verify that reads the {part} of {}{place}{name}", resource.kind),
+                None => format!("a verify that reads {}{place}{name}", resource.kind),
+            },
         });
     }
 }

@@ -86,7 +86,7 @@ impl Reader<'_> {
         });
         let named = named.map(|object| {
             let kind = object.group.map_or(object.kind.clone(), |group| format!("{}.{group}", object.kind));
-            Look { kind, namespace: object.namespace, name: Some(object.name) }
+            Look { kind, namespace: object.namespace, name: Some(object.name), part: None }
         });
         call.looks().into_iter().chain(named).collect()
     }
@@ -114,7 +114,8 @@ fn is_of(scene: &Scene<'_>, look: &Look, change: &Change) -> bool {
         (Ok(read), Ok(changed)) => read.kind == changed.kind && read.group == changed.group,
         _ => kind.eq_ignore_ascii_case(&object.kind),
     };
-    look.name.as_ref().is_none_or(|name| *name == object.name)
+    look.part.is_none()
+        && look.name.as_ref().is_none_or(|name| *name == object.name)
         && (look.namespace.is_none() || look.namespace == object.namespace)
         && same_kind()
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
 
+mod behind;
 mod blast;
 mod deploy_app;
 mod doctor;
@@ -19,6 +20,7 @@ mod permission;
 mod preflight;
 mod undo;
 mod users;
+mod watches;
 mod web;
 pub mod world;
 

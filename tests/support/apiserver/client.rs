@@ -40,15 +40,20 @@ pub struct Client {
 impl Client {
     /// The administrator's client of a cluster's folder.
     pub fn new(dir: &Path) -> Self {
-        let read = |file: &str| fs::read(dir.join(file)).unwrap();
-        let certs = |file: &str| CertificateDer::from_pem_slice(&read(file)).unwrap();
+        let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
+        Self::of(dir, &read("admin.crt"), &read("admin.key"))
+    }
+
+    /// The client of whoever has this certificate and key.
+    pub fn of(dir: &Path, cert: &str, key: &str) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(certs("ca.crt")).unwrap();
+        roots.add(CertificateDer::from_pem_file(dir.join("ca.crt")).unwrap()).unwrap();
+        let certs = vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
-            .with_client_auth_cert(vec![certs("admin.crt")], PrivateKeyDer::from_pem_slice(&read("admin.key")).unwrap())
+            .with_client_auth_cert(certs, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
             .unwrap();
         let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap();
         Self { url: fs::read_to_string(dir.join("url")).unwrap(), http, served: Arc::default() }

@@ -23,6 +23,7 @@ mod keeper;
 mod kubeconfig;
 pub mod kubelet;
 pub mod pki;
+pub mod pods;
 pub mod workloads;
 
 pub use crate::not_run::or_not_run;
@@ -145,6 +146,12 @@ impl Cluster {
     /// The client that acts as an administrator.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// A client that acts as another user.
+    pub fn client_as(&self, user: &str, groups: &[&str]) -> Client {
+        let (cert, key) = pki::Ca::read(&self.dir).client(user, groups);
+        Client::of(&self.dir, &cert, &key)
     }
 
     /// A kubeconfig with this context alone, as an administrator.

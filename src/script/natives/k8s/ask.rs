@@ -7,7 +7,9 @@ use crate::{
     object::edges::Direction,
     script::{
         natives::{
-            Out, web,
+            Out,
+            k8s::read,
+            web,
             world::{World, raise},
         },
         observe::{self, Obj},
@@ -93,10 +95,14 @@ pub(super) fn api_in(context: NativeCallContext, kind: Dynamic, versions: Dynami
 }
 
 /// `k8s::http(ref, path)`, `k8s::http(ref, path, #{ port, scheme })`: what a Service or Pod answers to a GET through the API
-/// server's proxy: `#{ status, headers, body, json }`.
+/// server's proxy: `#{ status, headers, body, json }`. `port` is a number or a name, and may be left out where there is one;
+/// `scheme: "https"` where the port speaks it, whatever its certificate. A redirect is an answer and is not followed.
+/// Where nobody can be asked yet the status is 503, where nothing is answered in time 504, and the body says why; an object
+/// that does not exist is *not yet*. It is asked again after 250 ms, later every 5 s.
 ///
 /// ```rhai
 /// .verify("it is healthy", || k8s::http("Service/web/shop", "/healthz", #{ port: 8080 }).status == 200)
+/// .verify("the new version answers", || k8s::http("Pod/web/shop-0", "/info?short=1", #{ port: "admin" }).json.version == "7")
 /// ```
 pub(super) fn http(
     context: &NativeCallContext,
@@ -115,8 +121,10 @@ pub(super) fn http(
     };
     let scheme = world.text_option(native, options, "scheme")?;
     let reply = world.call.k8s_http(&reference, &path, port.as_deref(), scheme.as_deref());
-    let reply = reply.map_err(|error| raise(&world.place, error))?;
-    Ok(web::answer(reply, format!("GET {path} of {reference}")))
+    Ok(match reply.map_err(|error| raise(&world.place, error))? {
+        Some(reply) => web::answer(reply, format!("GET {path} of {reference}")),
+        None => read::gone(&world, &reference),
+    })
 }
 
 /// `k8s::impact(ref)`: what depends on an object; `k8s::needs(ref)`: what it depends on. Nearest first, without the object

@@ -138,9 +138,11 @@ pub(super) fn diff(context: NativeCallContext, source: Dynamic) -> Out<Dynamic> 
 }
 
 fn object(world: &World, found: Option<Arc<Value>>, reference: &str) -> Dynamic {
-    if let Some(found) = found {
-        return Dynamic::from(Obj::new(found, reference));
-    }
+    found.map_or_else(|| gone(world, reference), |found| Dynamic::from(Obj::new(found, reference)))
+}
+
+/// What stands for an object that does not exist.
+pub(super) fn gone(world: &World, reference: &str) -> Dynamic {
     let words = world.call.k8s_missing(reference);
     let nearest = words.split_once("does not exist; ").map(|(_, nearest)| format!("; {nearest}"));
     missing_because(reference, format!("not found{}", nearest.unwrap_or_default()))
