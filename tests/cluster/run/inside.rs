@@ -44,7 +44,7 @@ step("Read").change(|| k8s::exec("Pod/NS/shop", ["cat"], #{ container: "main", s
 }
 
 #[test]
-fn a_command_that_fails_in_its_container_fails_the_step_with_its_status_and_last_line() {
+fn a_command_that_fails_in_its_container_fails_the_step_with_its_status_and_last_lines() {
     let Some(clusters) = apiserver::shared() else { return };
     let server = clusters.staging();
     let ns = server.namespace("exec-fails");
@@ -57,7 +57,11 @@ fn a_command_that_fails_in_its_container_fails_the_step_with_its_status_and_last
         r#"step("Migrate").change(|| k8s::exec("Pod/NS/shop", ["migrate"])).verify("done", || output().status == 0)
     .irreversible("a migration is not taken back");"#,
     );
-    run(&world).exits(11).says(&format!("`Pod/{ns}/shop: migrate` ended with status 28: no space left on device"));
+    run(&world)
+        .exits(11)
+        .says(&format!("`Pod/{ns}/shop: migrate` ended with status 28 and said:"))
+        .says("  no space left on device")
+        .says(" --commands");
     let journal = world.journal(&world.new_run(&[]));
     assert_eq!(journal.outcomes(), ["failed"]);
     assert_eq!(journal.of("effected")[0]["output"]["status"], 28);

@@ -102,6 +102,7 @@ fn what_an_account_may_not_ask_is_one_warning_that_names_it_and_stops_nothing() 
     let Some(clusters) = apiserver::shared() else { return };
     let server = clusters.staging();
     let ns = server.namespace("unasked");
+    server.apply(&format!("{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: default, namespace: {ns}}}}}"));
     let user = format!("user-{ns}");
     server.permit_identity(&user);
     server.permit(&user, &ns, "{apiGroups: [''], resources: [pods], verbs: [get, list, watch, patch, create]}");
