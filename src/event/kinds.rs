@@ -447,7 +447,7 @@ pub enum Event {
     Evidence {
         /// What it is about: an object reference or a command.
         about: String,
-        /// What sort: `status`, `events`, `output` ([`Event::OUTPUT`]).
+        /// What sort: `status`, `events`, `logs` ([`Event::LOGS`]), `output` ([`Event::OUTPUT`]).
         sort: String,
         /// Where it was taken from.
         source: String,
@@ -546,6 +546,8 @@ pub enum Event {
 impl Event {
     /// The sort of evidence that is what a command answered: `{status, stdout, stderr}`.
     pub const OUTPUT: &'static str = "output";
+    /// The sort of evidence that is the end of what a pod logged.
+    pub const LOGS: &'static str = "logs";
     /// What stands as evidence for the status of an object that has none.
     pub const NO_STATUS: &'static str = "it has no status";
 

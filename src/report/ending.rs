@@ -181,11 +181,15 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
         Some(How::Stopped) if incomplete => {}
         Some(How::Stopped) | None => {
             let in_doubt = follow.failures.iter().find(|(_, failure)| failure.kind == FailureKind::Unknown);
+            // a verify that could not be seen may be seen by now; of an effect it has to be said
+            let only_said = in_doubt.is_some_and(|(step, failure)| step.is_some() && failure.verifies.is_empty());
             if let Some(step) = in_doubt.and_then(|(step, _)| step.as_ref()) {
                 let outcome = "--outcome applied|not-applied|by-hand --reason \"…\"";
                 add("resume", "to say what became of it:", format!("runbook resume {run} --step {step} {outcome}"));
             }
-            add("resume", "to go on from there:", format!("runbook resume {run}"));
+            if !only_said {
+                add("resume", "to go on from there:", format!("runbook resume {run}"));
+            }
         }
     }
     if !matches!(how, Some(How::Closed(_))) {

@@ -11,12 +11,14 @@ use crate::{
     event::{Applied, Event, Failure, FailureKind, Outcome},
     model::{
         Finding, Severity, StepId,
-        text::{cut, one_line},
+        text::{cut, one_line, visible},
     },
 };
 
 /// Events of one object that are told.
 const EVENTS: usize = 5;
+/// Lines of a log that are told.
+const LOGGED: usize = 8;
 
 /// The findings of preflight, what stops the run first, each with what to do about it.
 pub(super) fn preflight(findings: &[Finding]) -> Vec<Entry> {
@@ -128,6 +130,14 @@ pub(super) fn evidence(about: &str, sort: &str, source: &str, value: &Value) -> 
             }
             let told = warnings.iter().take(EVENTS);
             told.map(|words| line(Mark::Odd, format!("warning event of {}", cut(words, 400)))).collect()
+        }
+        (Event::LOGS, Value::String(log)) => {
+            let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+            let last = lines.iter().skip(lines.len().saturating_sub(LOGGED));
+            let last = last.map(|text| format!("  {}", cut(&visible(text), 400))).collect();
+            std::iter::once(line(Mark::News, format!("the last that {about} logged:")))
+                .chain(block("evidence", last))
+                .collect()
         }
         (Event::OUTPUT, _) => vec![line(Mark::Detail, format!("what `{about}` printed is kept"))],
         _ => vec![line(Mark::Detail, format!("{sort} of {about}, from {source}"))],

@@ -243,3 +243,25 @@ fn what_went_wrong_is_told_once_and_the_last_words_end_with_what_to_type() {
         assert_eq!(ended.err.matches(words).count(), 1, "{words}{ended}");
     }
 }
+
+#[test]
+fn a_workload_that_does_not_come_up_is_shown_with_its_pods_that_fail() {
+    let world = World::with(
+        "step(\"Shop\").change(|| k8s::apply(\"shop.yaml\")).verify(\"it runs\", || k8s::ready(\"Deployment/default/shop\")).within(\"2s\");\n",
+    );
+    world.file(
+        "shop.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop, namespace: default}\nspec:\n  replicas: 2\n  selector: {matchLabels: {app: shop}}\n  template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: c, image: i}]}}\n",
+    );
+    let ended = world.run("run p.rhai --context staging --fault 'Deployment/default/shop: no such image'");
+    ended
+        .exits(10)
+        .says("evidence Pod/default/shop-")
+        .says("evidence warning event of Pod/default/shop-")
+        .says("no such image");
+    let run = world.only();
+    let evidence = world.journal(&run).of("evidence.collected");
+    let pods: std::collections::BTreeSet<&str> =
+        evidence.iter().filter_map(|it| it["about"].as_str()).filter(|about| about.starts_with("Pod/")).collect();
+    assert_eq!(pods.len(), 2, "{evidence:#?}");
+}

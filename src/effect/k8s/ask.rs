@@ -53,6 +53,32 @@ impl Call {
         Ok(self.door(native)?.parts.scrubber.scrub(&logs).into_owned())
     }
 
+    /// The pods that a workload selects, or the pod itself; none of what selects none, and of what does not exist.
+    pub fn k8s_pods_of(&self, reference: &str) -> Result<Vec<Value>, EffectError> {
+        let native = "k8s::list";
+        self.allow(native, Mode::Read)?;
+        let parsed = parse(reference)?;
+        let cluster = self.door(native)?.cluster()?;
+        let found = cluster.get(&parsed, &self.patience()).map_err(|error| self.ran_into(error.into()))?;
+        let pods = found.map(|object| self.pods_selected_by(cluster, &parsed, object)).transpose()?;
+        Ok(pods.flatten().unwrap_or_default())
+    }
+
+    /// The pods of an object; none where it is no pod and has no selector.
+    fn pods_selected_by(
+        &self,
+        cluster: &Cluster,
+        reference: &ObjectRef,
+        object: Value,
+    ) -> Result<Option<Vec<Value>>, EffectError> {
+        if object::head(&object).kind() == "Pod" {
+            return Ok(Some(vec![object]));
+        }
+        let Some(labels) = labels_of(&object) else { return Ok(None) };
+        let selector = Selector { labels: Some(labels), fields: None };
+        Ok(Some(cluster.list("Pod", reference.namespace.as_deref(), &selector, &self.patience())?.items))
+    }
+
     pub(super) fn logs_of(
         &self,
         cluster: &Cluster,
@@ -62,15 +88,9 @@ impl Call {
         let patience = self.patience();
         let gone = || EffectError::new(Sort::Hard, format!("logs of {reference}: it does not exist"));
         let object = cluster.get(reference, &patience)?.ok_or_else(gone)?;
-        let pods = if object::head(&object).kind() == "Pod" {
-            vec![object]
-        } else {
-            let Some(labels) = labels_of(&object) else {
-                let message = format!("{reference} has no pods that a selector finds: name a Pod, or a workload");
-                return Err(EffectError::new(Sort::Argument, message));
-            };
-            let selector = Selector { labels: Some(labels), fields: None };
-            cluster.list("Pod", reference.namespace.as_deref(), &selector, &patience)?.items
+        let Some(pods) = self.pods_selected_by(cluster, reference, object)? else {
+            let message = format!("{reference} has no pods that a selector finds: name a Pod, or a workload");
+            return Err(EffectError::new(Sort::Argument, message));
         };
         let mut all = String::new();
         for pod in &pods {
