@@ -143,3 +143,44 @@ pub(super) fn evidence(about: &str, sort: &str, source: &str, value: &Value) -> 
         _ => vec![line(Mark::Detail, format!("{sort} of {about}, from {source}"))],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(sort: &str, value: &Value) -> Vec<(Mark, String)> {
+        let entries = evidence("Pod/web/shop", sort, "the API server", value);
+        entries.into_iter().map(|entry| (entry.mark, entry.text)).collect()
+    }
+
+    #[test]
+    fn of_what_was_collected_the_telling_parts_are_told() {
+        let words = |words: &str| words.to_owned();
+        let event = |sort: &str| json!({ "type": sort, "reason": "BackOff", "message": "pull of\nimage failed" });
+        let warned = words("warning event of Pod/web/shop: BackOff: pull of ⏎ image failed");
+        assert_eq!(
+            told("events", &json!([event("Warning"), event("Normal"), event("Warning")])),
+            [(Mark::Odd, warned)]
+        );
+        let none = words("no event of Pod/web/shop is a warning");
+        assert_eq!(told("events", &json!([event("Normal")])), [(Mark::Detail, none)]);
+        let gone = words("Pod/web/shop: it does not exist");
+        assert_eq!(told("status", &json!("it does not exist")), [(Mark::News, gone)]);
+        assert_eq!(told("status", &json!(Event::NO_STATUS))[0].0, Mark::Detail);
+        assert_eq!(told("status", &json!({ "phase": "Failed" }))[0].0, Mark::Detail);
+        let refused = words("events of Pod/web/shop could not be had: not permitted");
+        assert_eq!(told("events", &json!({ "error": "not permitted" })), [(Mark::Odd, refused)]);
+    }
+
+    #[test]
+    fn of_a_log_its_last_lines_are_told_harmlessly() {
+        let log = (1..=20).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n\n") + "\n\u{1b}[2Jend\n";
+        let told = told(Event::LOGS, &json!(log));
+        assert_eq!(told[0], (Mark::News, "the last that Pod/web/shop logged:".into()));
+        let lines: Vec<&str> = told[1..].iter().map(|(_, text)| text.trim()).collect();
+        assert_eq!(lines.len(), LOGGED);
+        assert_eq!((lines[0], lines[LOGGED - 1]), ("line 14", "\\x1b[2Jend"));
+    }
+}

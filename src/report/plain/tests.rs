@@ -139,6 +139,31 @@ fn what_preflight_finds_is_told_once_and_ends_with_the_command_that_tries_again(
 }
 
 #[test]
+fn of_an_effect_in_doubt_it_is_to_be_said_what_became_of_it_and_a_verify_may_just_be_looked_at_again() {
+    use crate::{
+        event::{Failure, FailureKind},
+        model::{ExitCode, StepId},
+    };
+    let told = |seen: bool| {
+        let mut story = fixture::failed();
+        let failing = story.lines.iter().position(|line| line.kind == "step.failed").unwrap();
+        let Some(Event::StepFailed { failure: shown, .. }) = story.lines[failing].event.clone() else { panic!() };
+        story.lines.truncate(failing);
+        let verifies = if seen { shown.verifies } else { vec![] };
+        let failure = Failure { verifies, ..Failure::new(FailureKind::Unknown, "it is not known") };
+        let step = StepId::of("Rollout", "Publish the route");
+        let stopped = Event::Stopped { reason: "it is not known".into(), exit: ExitCode::Unknown };
+        story.then(1, Event::StepFailed { step, failure }).then(1, stopped);
+        printed(&story)
+    };
+    for seen in [true, false] {
+        let text = told(seen);
+        assert!(text.contains("--step rollout/publish-the-route --outcome applied|not-applied|by-hand"), "{text}");
+        assert_eq!(text.contains("to go on from there:"), seen, "{text}");
+    }
+}
+
+#[test]
 fn an_effect_that_failed_is_told_with_its_steps_failure_or_else_by_itself() {
     use crate::{
         event::{Applied, Failure, FailureKind, Outcome},
