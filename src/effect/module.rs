@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     event::{Applied, Outcome},
-    model::{Digest, Place, Read, Touch, Verb},
+    model::{Place, Read, Touch, Verb},
 };
 
 type Body = Arc<dyn Fn(&[Value], &Call) -> Result<Value, String> + Send + Sync>;
@@ -202,7 +202,7 @@ impl Call {
         let intent = Intent {
             native: native.clone(),
             targets: vec![native.clone()],
-            input: Digest::of_json(&arguments),
+            input: self.digest_of(json!(arguments)),
             idempotent: function.idempotent,
             place,
         };

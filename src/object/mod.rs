@@ -16,6 +16,8 @@ pub mod quantity;
 pub mod readiness;
 mod reference;
 pub mod repo;
+/// Where the values of Secrets stand.
+pub mod secret;
 pub mod usage;
 pub mod way_back;
 /// YAML and JSON text.

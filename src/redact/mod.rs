@@ -4,7 +4,8 @@
 //! encoded, escaped for JSON (also twice), and across chunk and line ends.
 //!
 //! Values shorter than [`SHORTEST`] bytes would match everywhere, and replacing them would destroy what is written without
-//! hiding them. They are replaced only where they, or their base64 form, are a whole text or a whole JSON value.
+//! hiding them. They are replaced only where they, or their base64 form, are a whole text or a whole JSON value. What
+//! anybody would guess, such as `true` or a port, is not replaced at all: it stands in texts that have nothing to do with it.
 
 mod forms;
 mod secret;
@@ -39,6 +40,22 @@ pub const SHORTEST: usize = 4;
 /// Values of fewer bytes may be ordinary words: `postgres`-like names stand in Secrets too.
 pub const TELLING: usize = 12;
 
+/// Words that stand in texts of all sorts, and in Secrets as switches.
+const ORDINARY: [&str; 14] = [
+    "true", "false", "yes", "no", "on", "off", "null", "none", "nil", "enabled", "disabled", "enable", "disable",
+    "default",
+];
+
+/// Numbers of so many digits are counts and ports.
+const DIGITS: usize = 5;
+
+/// Whether anybody would guess a value: replacing it hides nothing, and blanks what has nothing to do with it.
+fn is_ordinary(value: &[u8]) -> bool {
+    value.len() == 1
+        || (value.len() <= DIGITS && value.iter().all(u8::is_ascii_digit))
+        || ORDINARY.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 /// Whether something in a value was a secret once: what stands there now is not what it was.
 pub fn was_secret(value: &Value) -> bool {
     match value {
@@ -58,6 +75,8 @@ pub enum Guarded {
     Everywhere,
     /// It is so short that it is replaced only where it stands alone.
     Alone,
+    /// Anybody would guess it, and it is replaced nowhere: `true`, a port.
+    Ordinary,
     /// It is empty: there is nothing to guard.
     Empty,
 }
@@ -101,6 +120,9 @@ impl Scrubber {
         let trimmed = value.trim_ascii();
         if trimmed.is_empty() {
             return Guarded::Empty;
+        }
+        if is_ordinary(trimmed) {
+            return Guarded::Ordinary;
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let guarded = if trimmed.len() < SHORTEST {

@@ -118,6 +118,25 @@ fn a_short_value_goes_only_where_it_stands_alone() {
 }
 
 #[test]
+fn what_anybody_would_guess_blanks_nothing() {
+    let scrubber = Scrubber::new();
+    for value in ["true", "False", "1", "0", "5432", "65535", "x", "on", "default", " true\n"] {
+        assert_eq!(scrubber.learn(&Secret::new(value)), Guarded::Ordinary, "{value}");
+    }
+    assert!(!scrubber.knows_any());
+    // with another value beside them
+    scrubber.learn(&Secret::new("hunter22"));
+    let mut value =
+        json!({ "replicas": 1, "ready": true, "ready in words": "true", "port": 5432, "namespace": "default" });
+    assert!(!scrubber.scrub_value(&mut value), "{value}");
+    assert_eq!(scrubber.scrub("1 of 1 is true on port 5432"), "1 of 1 is true on port 5432");
+    // not ordinary: a number that could be a code, a word that is longer
+    assert_eq!(scrubber.learn(&Secret::new("654321")), Guarded::Everywhere);
+    assert_eq!(scrubber.learn(&Secret::new("trueish")), Guarded::Everywhere);
+    assert_eq!(scrubber.scrub("the code is 654321, trueish"), "the code is «secret», «secret»");
+}
+
+#[test]
 fn strings_keys_and_numbers_of_json_are_scrubbed() {
     let scrubber = knowing(&["hunter22", "123456"]);
     let mut value = json!({"a": ["x hunter22"], "hunter22": {"pin": 123_456, "n": 7}, "t": true});

@@ -5,7 +5,7 @@ use crate::{
     effect::{Call, Door, Mode, Watching},
     event::{Cancel, Event, Evidence, Failure, FailureKind, Held, LogError, OnFailure, Recorder, RunState},
     model::{Body, GateClass, Identity, Item, Phase, Plan, Step, StepId, Target},
-    object::way_back::HELD_SECRET as REPLACED,
+    object::{secret::is_secret, way_back::HELD_SECRET as REPLACED},
     script::{self, Declared, ErrorKind, ScriptError},
 };
 
@@ -112,8 +112,8 @@ impl Run {
             let images = effects.iter().flat_map(|effect| &effect.sent.before);
             let image = images.filter(|before| before.object == reference).find_map(|before| before.image.clone());
             match image {
-                // nothing is put back with what only stands for a secret
-                Some(image) if image.to_string().contains(REPLACED) => Err(ScriptError::new(
+                // nothing is put back with what only stands for a secret; of a Secret, its values know that they do
+                Some(image) if !is_secret(&image) && image.to_string().contains(REPLACED) => Err(ScriptError::new(
                     ErrorKind::Native,
                     format!("{reference} held a secret's value before, and that is kept nowhere"),
                 )

@@ -19,7 +19,7 @@ use super::{
     library::Library,
     names::Names,
     observe, suggest,
-    value::to_json,
+    value::{to_be_kept, to_be_shown},
 };
 use crate::{
     model::{Body, Evaluation, Finding, Place, Plan, SecretParam, Target},
@@ -235,7 +235,7 @@ impl Declared {
     pub fn call(&self, body: &Body, call: Call) -> Result<Value, ScriptError> {
         let closure = self.closure(body)?;
         let value = run(&self.inner.engine, &self.inner.library, closure, call)?;
-        to_result(&value, &closure.place)
+        to_result(&value, body, &closure.place)
     }
 
     /// Evaluates a verify, precheck, `skip_if`, probe or undone. An error is one that another try does not mend by
@@ -319,11 +319,26 @@ fn bounded<T>(
     })
 }
 
-/// What a closure returned, as it is journaled.
-pub(super) fn to_result(value: &Dynamic, place: &Place) -> Result<Value, ScriptError> {
-    to_json(value).map_err(|why| {
-        ScriptError::new(ErrorKind::Result, format!("what the closure returns cannot be kept: {why}"))
-            .at(place.clone())
-            .help("end the closure with the value that later steps need, or with `()`")
+/// What a closure returned, as it is journaled. A change that was made is not undone by returning a secret: what stands
+/// for it is kept, and reading that is an error.
+pub(super) fn to_result(value: &Dynamic, body: &Body, place: &Place) -> Result<Value, ScriptError> {
+    let (kept, help) = match body {
+        Body::Show(..) => (
+            to_be_shown(value),
+            "of a secret, show what is open: whether it is as it should be, `… == …`, or its keys, `….data.keys()`",
+        ),
+        Body::Discovery(_) => (
+            to_be_shown(value),
+            "give what is open of a secret, `… == …` or `….data.keys()`, and read its value in the closure that needs it",
+        ),
+        _ => (to_be_kept(value), "end the closure with the value that later steps need, or with `()`"),
+    };
+    kept.map_err(|why| {
+        let secret = why.contains("a secret cannot leave");
+        let message = format!("what the closure returns cannot be kept: {why}");
+        // at a gate, the message is all that is seen
+        let message = if secret { format!("{message}; {help}") } else { message };
+        let error = ScriptError::new(ErrorKind::Result, message).at(place.clone());
+        if secret { error } else { error.help("end the closure with the value that later steps need, or with `()`") }
     })
 }

@@ -239,7 +239,7 @@ fn thrown(payload: &Dynamic) -> ScriptError {
     }
     let text = match payload.read_lock::<ImmutableString>() {
         Some(text) => text.to_string(),
-        None => match super::value::to_json(payload) {
+        None => match super::value::to_be_shown(payload) {
             Ok(value) => value.to_string(),
             Err(_) => payload.type_name().to_string(),
         },

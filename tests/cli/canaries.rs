@@ -28,7 +28,7 @@ const CANARIES: [(&str, &str); 9] = [
     ("patch", "c4nary of+a patch/99"),
 ];
 
-fn canary(origin: &str) -> &'static str {
+pub(super) fn canary(origin: &str) -> &'static str {
     CANARIES.iter().find(|(name, _)| *name == origin).unwrap().1
 }
 
@@ -177,14 +177,14 @@ fn verbs(world: &World) -> Vec<String> {
     verbs.filter_map(|line| line.split_whitespace().next()).map(Into::into).collect()
 }
 
-struct Stage {
-    world: World,
-    server: BadServer,
+pub(super) struct Stage {
+    pub(super) world: World,
+    pub(super) server: BadServer,
     outputs: Vec<(String, Vec<u8>)>,
 }
 
 impl Stage {
-    fn new(items: &str) -> Self {
+    pub(super) fn new(items: &str) -> Self {
         let world = World::with(items);
         let server = BadServer::start();
         point_with(&world, &server.url(), canary("token"));
@@ -216,7 +216,7 @@ impl Stage {
     }
 
     /// Runs a command line and keeps what it says.
-    fn run(&mut self, line: &str) -> i32 {
+    pub(super) fn run(&mut self, line: &str) -> i32 {
         let mut command = self.world.command(line);
         let output = command.envs(self.environment()).stdin(Stdio::null()).output().unwrap();
         self.outputs.push((format!("{line}, stdout"), output.stdout));
@@ -225,8 +225,13 @@ impl Stage {
     }
 
     /// What was said last on stderr.
-    fn said(&self) -> String {
+    pub(super) fn said(&self) -> String {
         String::from_utf8_lossy(&self.outputs.last().unwrap().1).into_owned()
+    }
+
+    /// What was said by everything that was run.
+    pub(super) fn everything(&self) -> String {
+        self.outputs.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect()
     }
 
     /// Every command of the program on this run and this playbook, also those that nothing here knows.
@@ -245,7 +250,7 @@ impl Stage {
     }
 
     #[track_caller]
-    fn nothing_is_found(&self) {
+    pub(super) fn nothing_is_found(&self) {
         for folder in ["state", "tmp"] {
             let folder = self.world.root().join(folder);
             if folder.is_dir() {

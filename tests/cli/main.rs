@@ -39,6 +39,7 @@ mod readme;
 mod repository;
 mod resume;
 mod sandbox;
+mod secret_values;
 mod secrets;
 mod signals;
 mod staging;

@@ -213,10 +213,8 @@ impl Call {
         change.options.check(native)?;
         let parsed = parse(reference)?;
         Self::refuse_stand_in(native, "a value", &change.input)?;
-        if ["secret", "secrets"].contains(&parsed.kind.to_lowercase().as_str()) && change.wanted.is_object() {
-            let mut wanted = change.wanted.clone();
-            wanted["kind"] = "Secret".into();
-            self.learn(&wanted);
+        if ["secret", "secrets"].contains(&parsed.kind.to_lowercase().as_str()) {
+            self.learn_change(&change.wanted, &change.input);
         }
         if let Some(trial) = &self.trial {
             let mut touch = Touch::new(change.verb, reference);

@@ -152,7 +152,7 @@ fn ask(
         call.cancelled = call.cancelled.or_else(|| scene.declaring.setting.cancelled.clone());
         call.deadline = call.deadline.or_else(|| Instant::now().checked_add(TIME));
         let value = declared::run(engine, library, closure, call)?;
-        declared::to_result(&value, &closure.place)
+        declared::to_result(&value, &Body::Discovery(number), &closure.place)
     };
     // connecting takes its own time as well, not the declaration's
     let _guard = Guard::enter(scene.declaring.setting.cancelled.clone(), None, None);

@@ -28,6 +28,7 @@ pub(super) fn modules() -> Natives {
     MODULES
         .get_or_init(|| {
             let modules = [
+                ("base64", data::base64()),
                 ("cmd", cmd::module()),
                 ("http", web::module()),
                 ("json", data::json()),

@@ -42,19 +42,23 @@ fn call(
     arguments: &mut [&mut Dynamic],
 ) -> Out<Dynamic> {
     let native = format!("{module}::{}", function.name());
-    let (call, place) = if function.needs() == Mode::Declare {
-        (Arc::new(effect::Call::new(Mode::Declare, None, Cancel::new())), here(context))
+    let (call, place, values) = if function.needs() == Mode::Declare {
+        let place = here(context);
+        // what it makes of a secret would be plain text
+        let plain = |argument: &&mut Dynamic| {
+            observe::from_dynamic(argument)
+                .map_err(|why| refused(&place, &native, &format!("takes plain values: {why}")))
+        };
+        let values = arguments.iter().map(plain).collect::<Out<Vec<_>>>()?;
+        (Arc::new(effect::Call::new(Mode::Declare, None, Cancel::new())), place, values)
     } else {
         let world = World::enter(context, &native, function.needs())?;
-        (world.call, world.place)
+        let open = |argument: &&mut Dynamic| {
+            world.data(argument).map_err(|why| world.refuse(&native, &format!("takes plain values: {why}")))
+        };
+        let values = arguments.iter().map(open).collect::<Out<Vec<_>>>()?;
+        (world.call, world.place, values)
     };
-    let mut values = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        values.push(
-            observe::from_dynamic(argument)
-                .map_err(|why| refused(&place, &native, &format!("takes plain values: {why}")))?,
-        );
-    }
     let answer =
         call.module_call(module, function, &values, Some(place.clone())).map_err(|error| raise(&place, error))?;
     Ok(observe::to_dynamic(answer, &native))

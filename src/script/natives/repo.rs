@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Out, entry,
-    world::{World, opened, raise},
+    world::{World, raise},
 };
 use crate::{
     effect::Mode,
@@ -50,7 +50,8 @@ fn references(context: NativeCallContext, name: Dynamic) -> Out<Dynamic> {
 fn similar(context: NativeCallContext, what: Dynamic) -> Out<Dynamic> {
     let native = "repo::similar";
     let world = World::enter(&context, native, Mode::Read)?;
-    let value = opened(&what)
+    let value = world
+        .data(&what)
         .map_err(|why| world.refuse(native, &format!("takes a kind, a path or a manifest, and not this: {why}")))?;
     if !matches!(value, Value::String(_) | Value::Object(_) | Value::Array(_)) {
         return Err(world.refuse(native, &format!("takes a kind, a path or a manifest, not {value}")));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Out, entry,
-    world::{self, World, raise},
+    world::{World, raise},
 };
 use crate::{
     effect::{Asked, HttpInput, HttpReply, Mode},
@@ -67,7 +67,7 @@ fn post(context: &NativeCallContext, url: &Dynamic, body: &Dynamic, options: Opt
     let json = body.is_map() || body.is_array() || body.is::<Obj>();
     let body = if json {
         let opened: Value =
-            world::opened(body).map_err(|why| world.refuse(native, &format!("cannot send this: {why}")))?;
+            world.data(body).map_err(|why| world.refuse(native, &format!("cannot send this: {why}")))?;
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("content-type".into(), "application/json".into()));
         }

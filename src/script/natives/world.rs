@@ -9,8 +9,8 @@ use super::Out;
 use crate::{
     effect::{self, EffectError, Mode, Sort},
     model::Place,
-    redact::Secret,
-    script::{ErrorKind, ScriptError, error::typed, observe},
+    redact::{REPLACEMENT, Secret},
+    script::{ErrorKind, ScriptError, error::typed, observe, value},
 };
 
 /// A native's way to the world.
@@ -57,10 +57,34 @@ impl World {
 
     /// A text argument that may be a secret: only a native opens one, at the door.
     pub fn opened(&self, native: &str, what: &str, value: &Dynamic) -> Out<String> {
-        match value.read_lock::<Secret>() {
-            Some(secret) => Ok(secret.expose().to_string()),
-            None => self.text(native, what, value),
+        let Some(secret) = value.read_lock::<Secret>() else { return self.text(native, what, value) };
+        self.open(&secret).map_err(|why| self.refuse(native, &format!("cannot be given {what}: {why}")))
+    }
+
+    /// A value as JSON with its secrets opened: for what is sent, never for what is written.
+    pub fn data(&self, value: &Dynamic) -> Result<Value, String> {
+        self.open_all(value)?;
+        value::opened(value)
+    }
+
+    /// Guards each secret in a value.
+    fn open_all(&self, value: &Dynamic) -> Result<(), String> {
+        if let Some(secret) = value.read_lock::<Secret>() {
+            return self.open(&secret).map(drop);
         }
+        if let Some(items) = value.read_lock::<Array>() {
+            return items.iter().try_for_each(|item| self.open_all(item));
+        }
+        value.read_lock::<Map>().map_or(Ok(()), |entries| entries.values().try_for_each(|entry| self.open_all(entry)))
+    }
+
+    /// What a secret hides; from now on nothing is written with it.
+    fn open(&self, secret: &Secret) -> Result<String, String> {
+        if secret.expose().contains(REPLACEMENT) {
+            return Err("a secret stood there and was not kept: read it where it comes from".into());
+        }
+        self.call.learn_secret(secret);
+        Ok(secret.expose().to_owned())
     }
 }
 
@@ -76,18 +100,4 @@ pub(super) fn raise(place: &Place, error: EffectError) -> Box<EvalAltResult> {
     script.help.clone_from(&error.help);
     let script = script.because(error);
     if last { script.end() } else { script.raise() }
-}
-
-/// A value as JSON with its secrets opened: for what is sent, never for what is written.
-pub(super) fn opened(value: &Dynamic) -> Result<Value, String> {
-    if let Some(secret) = value.read_lock::<Secret>() {
-        return Ok(secret.expose().into());
-    }
-    if let Some(entries) = value.read_lock::<Map>() {
-        return entries.iter().map(|(key, entry)| Ok((key.to_string(), opened(entry)?))).collect();
-    }
-    if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().map(opened).collect::<Result<Vec<_>, _>>().map(Value::Array);
-    }
-    observe::from_dynamic(value)
 }

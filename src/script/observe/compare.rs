@@ -11,7 +11,8 @@ use rhai::{Array, Blob, Dynamic, Engine, EvalAltResult, ImmutableString, Map, Na
 use super::missing::{Missing, missing_of, outside};
 use super::object::Obj;
 use super::record::{self, Outcome};
-use super::value::type_words;
+use super::value::{hidden, holds_secret, type_words};
+use crate::redact::{REPLACEMENT, Secret};
 
 /// Why there is no answer.
 pub(super) enum Trouble {
@@ -97,12 +98,25 @@ fn compare(
         }
     };
     let known = outcome == Outcome::Known(true);
+    let secret = record::is_recording() && (holds_secret(&left) || holds_secret(&right));
+    let reason = secret.then(|| without_values(operator, &outcome)).flatten();
     // `in` comes as contains(list, item) and is shown as it is read.
     let sides = || {
-        let (left, right) = (left.into_owned(), right.into_owned());
+        let (left, right) =
+            if secret { (hidden(&left), hidden(&right)) } else { (left.into_owned(), right.into_owned()) };
         Some(if **operator == *"in" { (right, left) } else { (left, right) })
     };
-    Ok(record::comparison(ctx, operator, outcome, sides).unwrap_or(known))
+    Ok(record::comparison(ctx, operator, outcome, reason, sides).unwrap_or(known))
+}
+
+/// What is told of a comparison with a secret: nothing but that the two are the same or different.
+fn without_values(operator: &str, outcome: &Outcome) -> Option<String> {
+    let Outcome::Known(answer) = outcome else { return None };
+    Some(match (operator, answer) {
+        ("==", true) | ("!=", false) => "the same".into(),
+        ("==", false) | ("!=", true) => "different".into(),
+        _ => "a secret's value is not shown".into(),
+    })
 }
 
 fn flat(value: &Dynamic) -> Cow<'_, Dynamic> {
@@ -142,7 +156,7 @@ pub(super) fn eq(a: &Dynamic, b: &Dynamic) -> Answer {
     if let (Ok(x), Ok(y)) = (a.as_bool(), b.as_bool()) {
         return Ok(x == y);
     }
-    if let (Some(x), Some(y)) = (letters(a), letters(b)) {
+    if let (Some(x), Some(y)) = (text(a)?, text(b)?) {
         return Ok(x == y);
     }
     if let (Ok(x), Ok(y)) = (a.as_array_ref(), b.as_array_ref()) {
@@ -204,6 +218,9 @@ fn order(a: &Dynamic, b: &Dynamic) -> Result<Ordering, Trouble> {
     if let (Some(x), Some(y)) = (letters(a), letters(b)) {
         return Ok(x.cmp(&y));
     }
+    if a.is::<Secret>() || b.is::<Secret>() {
+        return Err(Trouble::Mixed("a secret has no order: it is the same as another or not".into()));
+    }
     Err(Trouble::Mixed(mixed("order", "and", a, b)))
 }
 
@@ -223,14 +240,14 @@ fn contains(container: &Dynamic, item: &Dynamic) -> Answer {
         return trouble.map_or(Ok(false), Err);
     }
     miss(item, item)?;
-    let key = item.as_immutable_string_ref();
-    if let (Ok(map), Ok(key)) = (container.as_map_ref(), &key) {
-        return Ok(map.contains_key(key.as_str()));
+    let part = text(item)?;
+    if let (Ok(map), Some(key)) = (container.as_map_ref(), &part) {
+        return Ok(map.contains_key(&**key));
     }
-    if let (Some(object), Ok(key)) = (container.read_lock::<Obj>(), &key) {
+    if let (Some(object), Some(key)) = (container.read_lock::<Obj>(), &part) {
         return Ok(object.has(key));
     }
-    if let (Ok(text), Some(part)) = (container.as_immutable_string_ref(), letters(item)) {
+    if let (Some(text), Some(part)) = (text(container)?, part) {
         return Ok(text.contains(&*part));
     }
     if let Ok(int) = item.as_int() {
@@ -247,12 +264,23 @@ fn contains(container: &Dynamic, item: &Dynamic) -> Answer {
     Err(Trouble::Mixed(format!("cannot look for {} in {}", a_type(item), a_type(container))))
 }
 
-fn affix(name: &str, text: &Dynamic, part: &Dynamic) -> Result<(String, String), Trouble> {
-    miss(text, part)?;
-    match (letters(text), letters(part)) {
-        (Some(text), Some(part)) => Ok((text.into_owned(), part.into_owned())),
-        _ => Err(Trouble::Mixed(format!("`{name}` asks texts, not {} and {}", a_type(text), a_type(part)))),
+fn affix(name: &str, whole: &Dynamic, part: &Dynamic) -> Result<(String, String), Trouble> {
+    miss(whole, part)?;
+    match (text(whole)?, text(part)?) {
+        (Some(whole), Some(part)) => Ok((whole.into_owned(), part.into_owned())),
+        _ => Err(Trouble::Mixed(format!("`{name}` asks texts, not {} and {}", a_type(whole), a_type(part)))),
     }
+}
+
+/// A text, a character, or what a secret hides, to be compared; an error where a secret's value was not kept.
+fn text(value: &Dynamic) -> Result<Option<Cow<'static, str>>, Trouble> {
+    let Some(secret) = value.read_lock::<Secret>() else { return Ok(letters(value)) };
+    if secret.expose().contains(REPLACEMENT) {
+        return Err(Trouble::Mixed(
+            "the value of this secret was not kept: read it where it comes from, with k8s::get or secret(…)".into(),
+        ));
+    }
+    Ok(Some(secret.expose().to_owned().into()))
 }
 
 fn number(value: &Dynamic) -> Option<f64> {
@@ -284,6 +312,7 @@ fn mixed(verb: &str, with: &str, a: &Dynamic, b: &Dynamic) -> String {
     let advice = match (a.is_string(), b.is_string()) {
         (true, false) if number(b).is_some() => ": write `parse_int(…)` around the string",
         (false, true) if number(a).is_some() => ": write `parse_int(…)` around the string",
+        _ if a.is::<Secret>() || b.is::<Secret>() => ": a secret is compared with a text or another secret",
         _ => "",
     };
     format!("cannot {verb} {} {with} {}{advice}", a_type(a), a_type(b))

@@ -11,7 +11,7 @@ use super::explain::place;
 use super::missing::{missing_of, outside, push_key};
 use super::object::Obj;
 use super::record::{self, Extra, Outcome};
-use super::value::{shown, type_words};
+use super::value::{hidden, holds_secret, shown, type_words};
 use crate::model::{Observation, Place};
 
 pub(super) fn register(engine: &mut Engine) {
@@ -89,7 +89,9 @@ impl Differences<'_> {
                     }
                     _ => {
                         self.compared += 1;
-                        self.differ(path, None, wanted, Some(false), Some("no element is like this".into()));
+                        let secret = holds_secret(wanted) || values.iter().any(holds_secret);
+                        let wanted = if secret { hidden(wanted) } else { wanted.clone() };
+                        self.differ(path, None, &wanted, Some(false), Some("no element is like this".into()));
                     }
                 }
                 path.truncate(length);
@@ -99,6 +101,10 @@ impl Differences<'_> {
         self.compared += 1;
         match eq(value, wanted) {
             Ok(true) => (),
+            Ok(false) if holds_secret(value) || holds_secret(wanted) => {
+                let (value, wanted) = (hidden(value), hidden(wanted));
+                self.differ(path, Some(&value), &wanted, Some(false), Some("different".into()));
+            }
             Ok(false) => self.differ(path, Some(value), wanted, Some(false), None),
             Err(Trouble::Missing(what)) => self.differ(path, None, wanted, None, Some(what.text())),
             Err(Trouble::Mixed(text)) => {

@@ -24,7 +24,7 @@ pub use missing::{Missing, missing_because, missing_object, missing_of, not_yet_
 pub use object::Obj;
 pub use program::{ClosurePlace, Program};
 pub use record::{is_recording, record_native};
-pub use value::{from_dynamic, list, shown, shown_json, to_dynamic};
+pub use value::{from_dynamic, holds_secret, list, plain, shown, shown_json, to_dynamic};
 
 use rhai::Engine;
 

@@ -1,4 +1,5 @@
-//! `Object`: a read-only JSON object as scripts see it. It knows the object it is part of and its path in it.
+//! `Object`: a read-only JSON object as scripts see it. It knows the object it is part of and its path in it; what stands
+//! below a Secret's `data` comes out of it as a `Secret`.
 
 use std::any::TypeId;
 use std::fmt::Write as _;
@@ -10,6 +11,8 @@ use serde_json::Value;
 use super::missing::{Missing, missing, push_key};
 use super::record;
 use super::value::{list, plain, scalar};
+use crate::object::secret::{first_secret, hides, without_secrets};
+use crate::script::secret;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,15 +26,37 @@ pub struct Obj {
     root: Arc<Value>,
     label: Arc<str>,
     at: Vec<Step>,
+    /// All that is below are values of a Secret.
+    hidden: bool,
 }
 
 impl Obj {
     /// The object `root`, shown under `label`.
     pub fn new(root: impl Into<Arc<Value>>, label: impl Into<Arc<str>>) -> Self {
-        Self { root: root.into(), label: label.into(), at: Vec::new() }
+        Self { root: root.into(), label: label.into(), at: Vec::new(), hidden: false }
     }
 
-    /// The JSON it stands for.
+    /// One whose values are secrets, all of them.
+    pub fn secret(root: impl Into<Arc<Value>>, label: impl Into<Arc<str>>) -> Self {
+        Self { hidden: true, ..Self::new(root, label) }
+    }
+
+    /// The path, below this part, of the first value that is a secret.
+    pub fn first_secret(&self) -> Option<String> {
+        first_secret(self.value(), self.hidden)
+    }
+
+    /// The JSON it stands for, with what stands for a secret in the place of each.
+    pub fn without_secrets(&self) -> Value {
+        without_secrets(self.value(), self.hidden)
+    }
+
+    /// Whether all that is below are values of a Secret.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    /// The JSON it stands for, secrets included: for what is sent, never for what is written.
     pub fn value(&self) -> &Value {
         self.at.iter().fold(&*self.root, |value, step| match step {
             Step::Key(key) => &value[&**key],
@@ -75,7 +100,7 @@ impl Obj {
                 let path = self.path();
                 missing(Missing { label: self.label, broke_at: path.clone(), path, nearest: None, because: None })
             }
-            value => scalar(value),
+            value => scalar(value, self.hidden),
         }
     }
 
@@ -97,13 +122,15 @@ impl Obj {
     }
 
     fn below(&self, step: Step, value: &Value) -> Dynamic {
+        let hidden = self.hidden || matches!(&step, Step::Key(key) if hides(self.value(), key).is_some());
         match value {
             Value::Object(_) | Value::Array(_) | Value::Null => {
                 let mut child = self.clone();
                 child.at.push(step);
+                child.hidden = hidden;
                 child.dynamic()
             }
-            value => scalar(value),
+            value => scalar(value, hidden),
         }
     }
 
@@ -146,8 +173,21 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("values", |o: &mut Obj| -> Dynamic { list(o.fields().map(|(_, value)| value)) });
     engine.register_fn("len", |o: &mut Obj| i64::try_from(o.len()).unwrap_or(i64::MAX));
     engine.register_fn("is_empty", |o: &mut Obj| o.len() == 0);
-    engine.register_fn("to_map", |o: &mut Obj| -> Map { plain(o.value()).try_cast::<Map>().unwrap_or_default() });
-    for name in ["to_json", "to_string", "to_debug", "print", "debug"] {
-        engine.register_fn(name, |o: &mut Obj| o.value().to_string());
+    engine.register_fn("to_map", |o: &mut Obj| -> Map {
+        plain(o.value(), o.is_hidden()).try_cast::<Map>().unwrap_or_default()
+    });
+    for name in ["to_string", "to_debug", "print", "debug"] {
+        engine.register_raw_fn(name, [TypeId::of::<Obj>()], |ctx, args| {
+            let Some(object) = args[0].read_lock::<Obj>() else { return Ok(ImmutableString::new()) };
+            if object.first_secret().is_some() {
+                return Err(secret::refuse(&ctx, "become text"));
+            }
+            Ok(object.value().to_string().into())
+        });
     }
+    engine.register_raw_fn("to_json", [TypeId::of::<Obj>()], |_, args| {
+        Ok(args[0].read_lock::<Obj>().map_or(Dynamic::UNIT, |object| {
+            scalar(&object.value().to_string().into(), object.first_secret().is_some())
+        }))
+    });
 }

@@ -42,7 +42,8 @@ fn quantify(
     let recording = record::is_recording();
     if let Some(what) = missing_of(args[0]) {
         let text = Outcome::Missing(what.text());
-        return record::comparison(ctx, &name.into(), text, || None).ok_or_else(|| outside(&what, ctx.call_position()));
+        return record::comparison(ctx, &name.into(), text, None, || None)
+            .ok_or_else(|| outside(&what, ctx.call_position()));
     }
     let allow_empty = args.get(2).map_or(Ok(false), |options| allow_empty(ctx, options))?;
     let (items, closure) = items_and_closure(ctx, name, args)?;
@@ -267,8 +268,13 @@ fn name_of(item: &Dynamic, index: usize) -> String {
     };
     let name = if let Some(object) = item.read_lock::<Obj>() {
         named(object.value())
-    } else if item.is_map() {
-        super::value::from_dynamic(item).ok().and_then(|value| named(&value))
+    } else if let Ok(map) = item.as_map_ref() {
+        // what else it holds need not have a JSON form
+        let own = |map: &Map, key: &str| {
+            map.get(key).and_then(|name| name.as_immutable_string_ref().ok().map(|name| name.to_string()))
+        };
+        let of_metadata = map.get("metadata").and_then(|metadata| own(&*metadata.as_map_ref().ok()?, "name"));
+        of_metadata.or_else(|| own(&map, "name")).or_else(|| own(&map, "type"))
     } else if item.is_string() || item.is_int() || item.is_bool() || item.is_float() || item.is_char() {
         Some(item.to_string())
     } else {

@@ -178,6 +178,7 @@ pub(super) fn comparison(
     ctx: &NativeCallContext,
     operator: &Arc<str>,
     outcome: Outcome,
+    reason: Option<String>,
     sides: impl FnOnce() -> Option<(Dynamic, Dynamic)>,
 ) -> Option<bool> {
     with(|r| {
@@ -192,7 +193,7 @@ pub(super) fn comparison(
             answered: false,
             from,
             absorbed: false,
-            extra: None,
+            extra: reason.map(|reason| Box::new(Extra { reason: Some(reason), ..Extra::default() })),
         })
     })
 }

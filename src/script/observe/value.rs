@@ -5,9 +5,14 @@ use serde_json::Value;
 
 use super::missing::missing_of;
 use super::object::Obj;
+use crate::object::secret::hides;
+use crate::redact::Secret;
 
 /// The tag of a list that a native gave: `all` over an empty one of these says nothing.
 pub(super) const LIST: i32 = 1;
+
+/// Why a secret is not handed on as plain data.
+const SECRET: &str = "a Secret cannot stand in plain data: pass it where a Secret is taken";
 
 /// How much of a value is shown, in bytes of its JSON.
 const SHOWN: usize = 2048;
@@ -24,9 +29,11 @@ pub fn list(items: impl IntoIterator<Item = Dynamic>) -> Dynamic {
     list
 }
 
-/// A string, number or bool.
-pub(super) fn scalar(value: &Value) -> Dynamic {
+/// A string, number or bool; hidden, it is a secret: the text of it.
+pub(super) fn scalar(value: &Value, hidden: bool) -> Dynamic {
     match value {
+        Value::String(text) if hidden => Dynamic::from(Secret::new(text.as_str())),
+        Value::Bool(_) | Value::Number(_) if hidden => Dynamic::from(Secret::new(value.to_string())),
         Value::Bool(bool) => (*bool).into(),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(int), _) => int.into(),
@@ -38,15 +45,16 @@ pub(super) fn scalar(value: &Value) -> Dynamic {
     }
 }
 
-/// Plain maps and lists all the way down, which a script may change.
-pub(super) fn plain(value: &Value) -> Dynamic {
+/// Plain maps and lists all the way down, which a script may change; values of Secrets are secrets, hidden ones all.
+pub fn plain(value: &Value, hidden: bool) -> Dynamic {
     match value {
         Value::Object(fields) => {
-            let map: Map = fields.iter().map(|(key, value)| (key.as_str().into(), plain(value))).collect();
+            let below = |key: &str, child: &Value| plain(child, hidden || hides(value, key).is_some());
+            let map: Map = fields.iter().map(|(key, child)| (key.as_str().into(), below(key, child))).collect();
             Dynamic::from_map(map)
         }
-        Value::Array(items) => Dynamic::from_array(items.iter().map(plain).collect()),
-        value => scalar(value),
+        Value::Array(items) => Dynamic::from_array(items.iter().map(|item| plain(item, hidden)).collect()),
+        value => scalar(value, hidden),
     }
 }
 
@@ -91,10 +99,14 @@ pub fn from_dynamic(value: &Dynamic) -> Result<Value, String> {
         return fields.collect::<Result<serde_json::Map<_, _>, _>>().map(Value::Object);
     }
     if let Some(object) = value.read_lock::<Obj>() {
-        return Ok(object.value().clone());
+        return match object.first_secret() {
+            None => Ok(object.value().clone()),
+            Some(path) if path.is_empty() => Err(SECRET.into()),
+            Some(path) => Err(format!("{SECRET} (in `{path}`)")),
+        };
     }
     Err(match type_words(value).as_str() {
-        "Secret" => "a Secret cannot stand in plain data: pass it where a Secret is taken".into(),
+        "Secret" => SECRET.into(),
         "closure" => "a closure cannot stand in data: call it, or give its result".into(),
         other => format!("a value of type {other} has no JSON form"),
     })
@@ -127,6 +139,37 @@ pub(super) fn type_words(value: &Dynamic) -> String {
     }
 }
 
+/// Whether a value is a secret or holds one.
+pub fn holds_secret(value: &Dynamic) -> bool {
+    if value.is_shared() {
+        return holds_secret(&value.flatten_clone());
+    }
+    if let Some(object) = value.read_lock::<Obj>() {
+        return object.first_secret().is_some();
+    }
+    if let Ok(items) = value.as_array_ref() {
+        return items.iter().any(holds_secret);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        return map.values().any(holds_secret);
+    }
+    value.is::<Secret>()
+}
+
+/// What is shown of a value that is compared with a secret: the shape of it and the types in it.
+pub(super) fn hidden(value: &Dynamic) -> Dynamic {
+    if let Ok(items) = value.as_array_ref() {
+        return Dynamic::from_array(items.iter().map(hidden).collect());
+    }
+    if let Ok(map) = value.as_map_ref() {
+        return Dynamic::from_map(map.iter().map(|(key, value)| (key.clone(), hidden(value))).collect());
+    }
+    if value.is_unit() || value.is::<Obj>() || value.is::<Secret>() {
+        return value.clone();
+    }
+    format!("({})", type_words(value)).into()
+}
+
 /// A script value as it is shown in an observation: cut after 2 KiB, with a remark. What has no JSON form shows its type.
 pub fn shown(value: &Dynamic) -> Value {
     show(value, &mut SHOWN.clone())
@@ -134,7 +177,7 @@ pub fn shown(value: &Dynamic) -> Value {
 
 /// A JSON value as it is shown in an observation: cut after 2 KiB, with a remark.
 pub fn shown_json(value: &Value) -> Value {
-    show_json(value, &mut SHOWN.clone())
+    show_json(value, false, &mut SHOWN.clone())
 }
 
 fn show(value: &Dynamic, left: &mut usize) -> Value {
@@ -142,7 +185,7 @@ fn show(value: &Dynamic, left: &mut usize) -> Value {
         return show(&value.flatten_clone(), left);
     }
     if let Some(object) = value.read_lock::<Obj>() {
-        return show_json(object.value(), left);
+        return show_json(object.value(), object.is_hidden(), left);
     }
     if let Ok(items) = value.as_array_ref() {
         return show_list(items.len(), items.iter(), left, show);
@@ -154,13 +197,21 @@ fn show(value: &Dynamic, left: &mut usize) -> Value {
         return Value::Null;
     }
     match from_dynamic(value) {
-        Ok(value) => show_json(&value, left),
+        Ok(value) => show_json(&value, false, left),
         Err(_) => format!("({})", type_words(value)).into(),
     }
 }
 
-fn show_json(value: &Value, left: &mut usize) -> Value {
+fn show_json(value: &Value, hidden: bool, left: &mut usize) -> Value {
     match value {
+        Value::Array(items) => show_list(items.len(), items.iter(), left, |item, left| show_json(item, hidden, left)),
+        Value::Object(fields) => {
+            let entries =
+                fields.iter().map(|(key, child)| (key.as_str(), (child, hidden || hides(value, key).is_some())));
+            show_fields(fields.len(), entries, left, |(child, hidden), left| show_json(child, hidden, left))
+        }
+        Value::Null => Value::Null,
+        _ if hidden => "(Secret)".into(),
         Value::String(text) => {
             if text.len() <= *left {
                 *left -= text.len();
@@ -170,10 +221,6 @@ fn show_json(value: &Value, left: &mut usize) -> Value {
             *left = 0;
             format!("{}… (cut: {} bytes)", &text[..end], text.len()).into()
         }
-        Value::Array(items) => show_list(items.len(), items.iter(), left, show_json),
-        Value::Object(fields) => {
-            show_fields(fields.len(), fields.iter().map(|(key, value)| (key.as_str(), value)), left, show_json)
-        }
         value => {
             *left = left.saturating_sub(8);
             value.clone()
@@ -181,11 +228,11 @@ fn show_json(value: &Value, left: &mut usize) -> Value {
     }
 }
 
-fn show_list<'a, T: 'a>(
+fn show_list<T>(
     count: usize,
-    items: impl Iterator<Item = &'a T>,
+    items: impl Iterator<Item = T>,
     left: &mut usize,
-    show: impl Fn(&T, &mut usize) -> Value,
+    show: impl Fn(T, &mut usize) -> Value,
 ) -> Value {
     let mut shown = Vec::new();
     for (i, item) in items.enumerate() {
@@ -199,11 +246,11 @@ fn show_list<'a, T: 'a>(
     Value::Array(shown)
 }
 
-fn show_fields<'a, T: 'a>(
+fn show_fields<'a, T>(
     count: usize,
-    fields: impl Iterator<Item = (&'a str, &'a T)>,
+    fields: impl Iterator<Item = (&'a str, T)>,
     left: &mut usize,
-    show: impl Fn(&T, &mut usize) -> Value,
+    show: impl Fn(T, &mut usize) -> Value,
 ) -> Value {
     let mut shown = serde_json::Map::new();
     for (i, (key, value)) in fields.enumerate() {

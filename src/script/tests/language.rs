@@ -292,43 +292,85 @@ fn a_step_digest_covers_source_captures_and_files_and_not_positions() {
     assert_ne!(base, digest(&text.replace("});", "}).timeout(\"1m\");"), "a"), "a setting");
 }
 
-#[test]
-fn secrets_are_joined_and_handed_on_and_never_shown() {
-    let text = |body: &str| {
-        format!("plan(\"p\"); let k = secret(\"token\", #{{ env: \"T\" }}); step(\"s\").change(|| {{ {body} }});")
-    };
+fn with_secret(body: &str) -> Declared {
+    let text =
+        format!("plan(\"p\"); let k = secret(\"token\", #{{ env: \"T\" }}); step(\"s\").change(|| {{ {body} }});");
     let setting =
         Setting { secrets: Some(Arc::new(|_| Ok(crate::redact::Secret::new("hunter2")))), ..Setting::default() };
+    declare(&playbook(&text), &setting)
+}
+
+#[test]
+fn secrets_are_joined_and_handed_on_and_never_shown() {
     for body in [
         "`x${k}`",
         "`x${k}`; 5",
         "try { `x${k}` } catch { } 5",
         "k.to_string()",
-        "k == \"hunter2\"",
         "print(k)",
         "debug(k)",
         "[k].to_string()",
-        "#{ a: k }.to_json()",
-        "#{ a: [k] }",
-        "k",
-        "\"a\" + k",
-        "json::stringify([k])",
+        "[1] + k",
+        "k < \"x\"",
+        "k == 5",
         "json::parse(k)",
+        "base64::decode(k)",
+        "print(yaml::parse(\"{kind: Secret, data: {a: aHVudGVyMg==}}\"))",
         "throw k",
         "throw #{ a: k }",
         "let s = \"a\"; s += k; s",
-        "k in [\"other\"]",
-        "k.len()",
         "for c in k { }",
         "k[0]",
+        "k.split(\"n\")",
     ] {
-        let declared = declare(&playbook(&text(body)), &setting);
+        let declared = with_secret(body);
         let error = change(&declared, "steps/s").expect_err(body);
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{body}: {error}");
+        assert!(!format!("{error:?} {error}").contains("aHVudGVyMg"), "{body}: {error}");
         assert!(!format!("{:?}{}", declared, serde_json::to_string(&declared.plan).unwrap()).contains("hunter2"));
     }
-    let joined = declare(&playbook(&text("let s = \"a\" + k; 5")), &setting);
-    assert_eq!(change(&joined, "steps/s").unwrap(), json!(5));
+    assert_eq!(change(&with_secret("let s = \"a\" + k; 5"), "steps/s").unwrap(), json!(5));
+}
+
+#[test]
+fn what_a_change_returns_of_a_secret_is_kept_as_what_stands_for_it() {
+    for (body, kept) in [
+        ("k", json!("«secret»")),
+        ("\"a\" + k", json!("«secret»")),
+        ("#{ a: [k], n: 1 }", json!({ "a": ["«secret»"], "n": 1 })),
+        ("#{ a: k }.to_json()", json!("«secret»")),
+        ("json::stringify([k])", json!("«secret»")),
+        ("base64::encode(k)", json!("«secret»")),
+        (
+            "yaml::parse(\"{kind: Secret, data: {a: aHVudGVyMg==}}\")",
+            json!({ "kind": "Secret", "data": { "a": "«secret»" } }),
+        ),
+    ] {
+        assert_eq!(change(&with_secret(body), "steps/s").unwrap(), kept, "{body}");
+    }
+}
+
+#[test]
+fn secrets_are_compared_counted_and_taken_apart_as_secrets() {
+    for (body, answer) in [
+        ("k == \"hunter2\"", json!(true)),
+        ("k != \"hunter2\"", json!(false)),
+        ("k in [\"other\", \"hunter2\"]", json!(true)),
+        ("k.contains(\"unt\")", json!(true)),
+        ("k.len()", json!(7)),
+        ("k.is_empty()", json!(false)),
+        ("base64::encode(k) == \"aHVudGVyMg==\"", json!(true)),
+        ("base64::decode(base64::encode(k)) == k", json!(true)),
+        ("base64::decode(\"aHVudGVyMg==\")", json!("hunter2")),
+        ("type_of(base64::encode(k))", json!("secret")),
+        ("json::parse(json::stringify(#{ a: [k], n: 1 })).a[0] == k", json!(true)),
+        ("json::parse(json::stringify(#{ a: [k], n: 1 })).n == \"1\"", json!(true)),
+        ("json::parse(json::stringify(#{ a: k })).keys()", json!(["a"])),
+        ("type_of(yaml::parse(\"{kind: Secret, data: {a: x}}\").data.a)", json!("secret")),
+        ("json::stringify(#{ a: \"open\" })", json!("{\"a\":\"open\"}")),
+    ] {
+        assert_eq!(change(&with_secret(body), "steps/s").unwrap(), answer, "{body}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
     script::{
         natives::{
             Out,
-            world::{self, World, raise},
+            world::{World, raise},
         },
         observe,
     },
@@ -67,7 +67,7 @@ pub(super) fn patch(
     if !(patch.is_map() || patch.read_lock::<Array>().is_some()) {
         return Err(world.refuse(native, "takes a map to merge or a list of #{ op, path, value }"));
     }
-    let patch = world::opened(patch).map_err(|why| world.refuse(native, &format!("cannot send this: {why}")))?;
+    let patch = world.data(patch).map_err(|why| world.refuse(native, &format!("cannot send this: {why}")))?;
     world.known(native, options, &["strategic", "despite_owner"])?;
     let strategic = world.bool_option(native, options, "strategic")?;
     let options = options.map(|options| {

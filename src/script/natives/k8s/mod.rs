@@ -9,10 +9,7 @@ mod read;
 use rhai::{Array, Dynamic, ImmutableString, Map, Module, NativeCallContext};
 use serde_json::Value;
 
-use super::{
-    Out, entry,
-    world::{self, World},
-};
+use super::{Out, entry, world::World};
 use crate::{
     effect::{ChangeOptions, Source},
     object::edges::Direction,
@@ -78,7 +75,8 @@ impl World {
         if let Some(text) = value.read_lock::<ImmutableString>() {
             return Ok(Source::Text(text.to_string()));
         }
-        let json = world::opened(value)
+        let json = self
+            .data(value)
             .map_err(|why| self.refuse(native, &format!("takes a path, YAML text or a map, and not this: {why}")))?;
         match json {
             Value::Object(_) | Value::Array(_) => Ok(Source::Value(json)),
@@ -122,7 +120,7 @@ impl World {
 
     /// A map of texts to send; a secret in it is opened, a `()` removes.
     fn map(&self, native: &str, what: &str, value: &Dynamic) -> Out<serde_json::Map<String, Value>> {
-        match world::opened(value) {
+        match self.data(value) {
             Ok(Value::Object(map)) => Ok(map),
             Ok(other) => Err(self.refuse(native, &format!("takes {what} as a map, not {other}"))),
             Err(why) => Err(self.refuse(native, &format!("takes {what} as a map, and not this: {why}"))),

@@ -4,6 +4,7 @@ mod comparisons;
 mod explanations;
 mod missing_fields;
 mod properties;
+mod secrets;
 mod spans;
 
 use std::collections::HashMap;
@@ -97,6 +98,10 @@ fn get(name: &str) -> Dynamic {
             ]),
             "nodes",
         ),
+        "secret" | "same" => to_dynamic(secret("aHVudGVyMg=="), "Secret/web/login"),
+        "other" => to_dynamic(secret("b3RoZXI="), "Secret/web/other"),
+        "secrets" => to_dynamic(json!([secret("aHVudGVyMg=="), secret("b3RoZXI=")]), "secrets"),
+        "before" => to_dynamic(secret("«secret»"), "Secret/web/login"),
         "halfway" => to_dynamic(
             json!([node("node-a", "True"), {"metadata": {"name": "node-b"}}, node("node-c", "True")]),
             "nodes",
@@ -104,6 +109,11 @@ fn get(name: &str) -> Dynamic {
         "empty" => to_dynamic(json!([]), "pods"),
         other => panic!("no such object: {other}"),
     }
+}
+
+fn secret(password: &str) -> serde_json::Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": "login"},
+        "data": {"password": password, "user": "bWU="}})
 }
 
 impl Bench {
@@ -116,6 +126,7 @@ impl Bench {
         engine.on_parse_token(|t, _, _| token(t));
         engine.on_progress(|_| super::unraised().map(|(what, _)| what.into()));
         register(&mut engine);
+        crate::script::secret::register(&mut engine);
         let mut k8s = Module::new();
         k8s.set_native_fn("get", |name: ImmutableString| Ok(get(&name)));
         engine.register_static_module("k8s", k8s.into());
