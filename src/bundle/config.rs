@@ -130,6 +130,8 @@ pub struct ToolRules {
     pub read: Vec<Vec<String>>,
     /// Beginnings of argument lists that change something.
     pub change: Vec<Vec<String>>,
+    /// Beginnings of argument lists whose output is secret.
+    pub secret: Vec<Vec<String>>,
     /// What it gets of the cluster.
     pub cluster: Reach,
 }
@@ -400,12 +402,13 @@ impl Context {
 
 fn tool<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> ToolRules {
     let mut rules = ToolRules::default();
-    for (key, node) in reader.table(node, Some(&["read", "change", "cluster"])) {
+    for (key, node) in reader.table(node, Some(&["read", "change", "secret", "cluster"])) {
         let prefixes =
             |reader: &mut Reader<'t>| reader.list(&node).iter().map(|item| reader.texts(item)).collect::<Vec<_>>();
         match key.as_str() {
             "read" => rules.read = prefixes(reader),
             "change" => rules.change = prefixes(reader),
+            "secret" => rules.secret = prefixes(reader),
             _ => match reader.text(&node).as_deref() {
                 Some("none") | None => {}
                 Some("kubeconfig") => rules.cluster = Reach::Kubeconfig,

@@ -16,6 +16,7 @@ use crate::{
         self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
         rules::{self, Class, Kind},
     },
+    redact::REPLACEMENT,
 };
 
 /// What a command gets besides its arguments: the place for secrets, which no argument may hold.
@@ -36,12 +37,30 @@ pub struct CommandAnswer {
     pub stdout: String,
     /// The same of its stderr.
     pub stderr: String,
+    /// Whether what it printed is secret by type: values of Secrets, machine configs, what `[tools]` declares so.
+    pub secret: bool,
 }
 
 impl CommandAnswer {
-    /// How the command ended, and the last that it printed: a line, with more below it where there is more.
+    /// The answer as it may be written: where what was printed is secret, something else stands for it.
+    fn without_secrets(mut self) -> Self {
+        for printed in [&mut self.stdout, &mut self.stderr] {
+            if self.secret && !printed.trim().is_empty() {
+                *printed = REPLACEMENT.into();
+            }
+        }
+        self
+    }
+
+    /// How the command ended, and the last that it printed: a line, with more below it where there is more. Of what is
+    /// secret by type the last line on stderr.
     pub fn told(&self, line: &str) -> String {
-        last_words::ended(line, self.status, &self.stdout, &self.stderr)
+        if !self.secret {
+            return last_words::ended(line, self.status, &self.stdout, &self.stderr);
+        }
+        let last = self.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let stdout = if self.stdout.trim().is_empty() { "" } else { REPLACEMENT };
+        last_words::ended(line, self.status, stdout, last)
     }
 }
 
@@ -60,7 +79,7 @@ impl Call {
         }
         self.commanded(&class, argv);
         if self.trial.is_some() {
-            return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new() });
+            return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new(), secret: class.secret });
         }
         self.read(Read::Polled(argv.join(" ")));
         let answer = self.spawn(&class, argv, input, None, &mut |_| Ok(()))?;
@@ -123,6 +142,9 @@ impl Call {
                     // durable, so that a resume finds a child that outlived its parent
                     ledger.recorder().commit(&event).map_err(EffectError::from)
                 })?;
+                // why it failed is said all the same
+                let told = answer.told(&target);
+                let answer = answer.without_secrets();
                 ledger.recorder().append(&Event::ChildEnded {
                     pid,
                     status: answer.status,
@@ -130,7 +152,7 @@ impl Call {
                     stderr: answer.stderr.clone(),
                 })?;
                 let error = (answer.status != 0).then(|| {
-                    EffectError::new(Sort::Failed, answer.told(&target))
+                    EffectError::new(Sort::Failed, told)
                         .help(format!("all that it printed: runbook show {run} --commands"))
                 });
                 let outcome = if error.is_some() { Outcome::Failed } else { Outcome::Applied };
@@ -227,7 +249,7 @@ impl Call {
                 )));
             }
         };
-        Ok(CommandAnswer { status, stdout, stderr })
+        Ok(CommandAnswer { status, stdout, stderr, secret: class.secret })
     }
 
     /// A text without known secrets.

@@ -21,7 +21,7 @@ pub enum Form {
 }
 
 /// In which form the values of a Secret stand below the field `key` of `parent`; none where there are none: they are in
-/// its `data` and `stringData`, and in what client-side apply kept of it.
+/// its `data` and `stringData`, in what client-side apply kept of it, and in what a command printed that prints such.
 pub fn hides(parent: &Value, key: &str) -> Option<Form> {
     match key {
         "data" if is_secret(parent) => Some(Form::Base64),
@@ -31,6 +31,7 @@ pub fn hides(parent: &Value, key: &str) -> Option<Form> {
             let squeezed: String = kept.chars().filter(|c| !c.is_whitespace()).collect();
             squeezed.contains("\"kind\":\"Secret\"").then_some(Form::Text)
         }
+        "stdout" | "stderr" | "json" if parent["secret"] == true && parent["status"].is_i64() => Some(Form::Text),
         _ => None,
     }
 }
@@ -137,6 +138,16 @@ mod tests {
         assert!(!text.contains("aHVudGVyMg") && !text.contains("hunter2"), "{text}");
         assert!(text.contains("\"name\":\"x\"") && text.contains("\"a\":\"b\"") && text.contains("Opaque"), "{text}");
         assert!(text.contains("\"k\":\"«secret»\"") && text.contains("\"none\":null"), "{text}");
+    }
+
+    #[test]
+    fn what_a_command_printed_is_hidden_where_it_is_secret_by_type() {
+        let printed =
+            |secret: bool| json!({ "status": 0, "stdout": "a", "stderr": "", "json": null, "secret": secret });
+        assert_eq!(first_secret(&printed(true), false).as_deref(), Some("stderr"));
+        assert_eq!(first_secret(&printed(false), false), None);
+        let open = json!({ "secret": true, "json": "a field of some other kind" });
+        assert_eq!(first_secret(&open, false), None);
     }
 
     #[test]

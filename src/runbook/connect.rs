@@ -144,6 +144,7 @@ impl Way {
         let decl = |rules: &bundle::ToolRules| ToolDecl {
             read: rules.read.clone(),
             change: rules.change.clone(),
+            secret: rules.secret.clone(),
             cluster: match rules.cluster {
                 bundle::Reach::Kubeconfig => rules::Cluster::Kubeconfig,
                 bundle::Reach::None => rules::Cluster::None,

@@ -25,6 +25,9 @@ pub struct ToolDecl {
     /// Prefixes of the arguments that change something.
     #[serde(default)]
     pub change: Vec<Vec<String>>,
+    /// Prefixes of the arguments whose output is secret by type.
+    #[serde(default)]
+    pub secret: Vec<Vec<String>>,
     /// What it reaches.
     #[serde(default)]
     pub cluster: Cluster,
@@ -45,6 +48,7 @@ pub(super) fn classify(argv: &[String], decl: &ToolDecl) -> Result<Class, Refuse
         files: Vec::new(),
         nodes: Vec::new(),
         reads_stdin: false,
+        secret: longest(&decl.secret).is_some(),
         context_flag: None,
         always: &[],
         dry_run: None,

@@ -10,6 +10,7 @@ mod git;
 mod helm;
 mod kubectl;
 mod kustomize;
+mod secrets;
 mod table;
 mod talosctl;
 
@@ -68,6 +69,8 @@ pub struct Class {
     pub nodes: Vec<String>,
     /// Whether an argument tells it to read stdin.
     pub reads_stdin: bool,
+    /// Whether what it prints is secret by type.
+    pub secret: bool,
     /// The flag that names the context or project, and arguments that are always given.
     context_flag: Option<&'static str>,
     always: &'static [&'static str],

@@ -3,6 +3,7 @@
 use super::{
     Class, Kind, Reach, Refused,
     flags::{is_flag, is_remote, long_name, nearest, own, values},
+    secrets,
 };
 
 /// What a subcommand is.
@@ -105,6 +106,7 @@ impl Tool {
         };
         Ok(Class {
             kind,
+            secret: secrets::prints(self.name, &found.subcommand, found.args),
             tool: self.name.to_owned(),
             held_to_context: true,
             reach: self.reach,

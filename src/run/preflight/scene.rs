@@ -289,7 +289,10 @@ fn reads(declared: &Declared, door: &Arc<Door>, cancel: &Cancel, clock: &dyn Clo
             let mut call = Call::new(Mode::Read, Some(door.clone()), cancel.clone())
                 .until(Instant::now() + Duration::from_secs(2));
             call.trial = Some(trial.clone());
-            if let Err(error) = declared.evaluate(&body, crate::run::bind::tag(&body, &call, clock))
+            let mut tag = crate::run::bind::tag(&body, &call, clock);
+            // nothing is changed yet, so there is nothing from before
+            tag.before = Some(Arc::new(|_| Ok(None)));
+            if let Err(error) = declared.evaluate(&body, tag)
                 && (trial::sort_of(&error) == Some(Sort::Refused) || error.kind == ErrorKind::Mode)
             {
                 let mut finding =

@@ -341,7 +341,8 @@ fn before(context: NativeCallContext, reference: Text) -> Result<Dynamic, Box<Ev
     };
     match before(&reference) {
         Ok(Some(value)) => Ok(observe::to_dynamic(value, &reference)),
-        Ok(None) => Ok(Dynamic::UNIT),
+        // a verify is looked at before the change as well: not yet, and no mistake
+        Ok(None) => Ok(observe::missing_because(&*reference, "was not there, or this step has not changed it yet")),
         Err(failure) => Err(failure.at(here(&context)).raise()),
     }
 }

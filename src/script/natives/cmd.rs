@@ -24,8 +24,15 @@ pub(super) fn module() -> Module {
     module
 }
 
-/// `cmd::read(["kubectl", "get", "nodes"])`: `#{ status, stdout, stderr, json }` of a command that only reads. Another
+/// `cmd::read(["kubectl", "get", "nodes"])`: `#{ status, stdout, stderr, json, secret }` of a command that only reads. Another
 /// status than 0 is an answer. A second argument, `#{ env: #{ NAME: value }, stdin: value }`, is where secrets go.
+/// With `secret: true`, what was printed is secret by type (Secrets, machine configs and their diffs, values of a release,
+/// what `secret = [["-d"]]` of `[tools.NAME]` declares): each text is a secret, and so is each value of `json`.
+///
+/// ```rhai
+/// .verify("the file has the new key", || "password" in cmd::read(["sops", "-d", "secret.json"]).json.data)
+/// .verify("the disk is encrypted", || cmd::read(["talosctl", "-n", node, "get", "mc", "-o", "yaml"]).stdout.contains("luks2"))
+/// ```
 fn read(context: &NativeCallContext, argv: &Array, input: Option<&Map>) -> Out<Dynamic> {
     let native = "cmd::read";
     let world = World::enter(context, native, Mode::Read)?;
@@ -37,12 +44,13 @@ fn read(context: &NativeCallContext, argv: &Array, input: Option<&Map>) -> Out<D
         "json": serde_json::from_str::<serde_json::Value>(&answer.stdout).ok(),
         "stdout": answer.stdout,
         "stderr": answer.stderr,
+        "secret": answer.secret,
     });
     Ok(Dynamic::from(Obj::new(value, argv.join(" "))))
 }
 
 /// `cmd::run([…])`: runs a command that changes something; another status than 0 fails the step with the last lines that it said;
-/// `runbook show RUN --commands` prints all of it.
+/// `runbook show RUN --commands` prints all of it. Of what is secret by type nothing is kept.
 fn run(context: &NativeCallContext, argv: &Array, input: Option<&Map>) -> Out<Dynamic> {
     let native = "cmd::run";
     let world = World::enter(context, native, Mode::Change)?;

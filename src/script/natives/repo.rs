@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     effect::Mode,
-    script::observe::{self, Obj},
+    script::{
+        error::typed,
+        observe::{self, Obj},
+    },
 };
 
 pub(super) fn module() -> Module {
@@ -54,7 +57,8 @@ fn similar(context: NativeCallContext, what: Dynamic) -> Out<Dynamic> {
         .data(&what)
         .map_err(|why| world.refuse(native, &format!("takes a kind, a path or a manifest, and not this: {why}")))?;
     if !matches!(value, Value::String(_) | Value::Object(_) | Value::Array(_)) {
-        return Err(world.refuse(native, &format!("takes a kind, a path or a manifest, not {value}")));
+        let kind = typed(what.type_name());
+        return Err(world.refuse(native, &format!("takes a kind, a path or a manifest, not {kind}")));
     }
     let found = world.call.repo_similar(&value).map_err(|error| raise(&world.place, error))?;
     Ok(list(found, "a pattern"))

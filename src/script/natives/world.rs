@@ -10,7 +10,12 @@ use crate::{
     effect::{self, EffectError, Mode, Sort},
     model::Place,
     redact::{REPLACEMENT, Secret},
-    script::{ErrorKind, ScriptError, error::typed, observe, value},
+    script::{
+        ErrorKind, ScriptError,
+        error::typed,
+        observe::{self, Obj},
+        value,
+    },
 };
 
 /// A native's way to the world.
@@ -74,6 +79,12 @@ impl World {
         }
         if let Some(items) = value.read_lock::<Array>() {
             return items.iter().try_for_each(|item| self.open_all(item));
+        }
+        if let Some(object) = value.read_lock::<Obj>() {
+            return match object.has_lost_secrets() {
+                true => Err(format!("{} held a secret's value before, and that is kept nowhere", object.label())),
+                false => Ok(()),
+            };
         }
         value.read_lock::<Map>().map_or(Ok(()), |entries| entries.values().try_for_each(|entry| self.open_all(entry)))
     }

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::missing::{Missing, missing, push_key};
 use super::record;
 use super::value::{list, plain, scalar};
-use crate::object::secret::{first_secret, hides, without_secrets};
+use crate::object::secret::{each_secret, first_secret, hides, without_secrets};
+use crate::redact::REPLACEMENT;
 use crate::script::secret;
 
 #[derive(Clone, Debug)]
@@ -44,6 +45,13 @@ impl Obj {
     /// The path, below this part, of the first value that is a secret.
     pub fn first_secret(&self) -> Option<String> {
         first_secret(self.value(), self.hidden)
+    }
+
+    /// Whether something stands for a value that is a secret, because that was not kept.
+    pub fn has_lost_secrets(&self) -> bool {
+        let mut lost = false;
+        each_secret(self.value(), |text, _, _| lost |= text == REPLACEMENT);
+        lost
     }
 
     /// The JSON it stands for, with what stands for a secret in the place of each.

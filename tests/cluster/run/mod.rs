@@ -18,6 +18,7 @@ mod natives;
 mod outage;
 mod permission;
 mod preflight;
+mod secrets;
 mod undo;
 mod users;
 mod watches;

@@ -13,6 +13,8 @@ use super::{Out, entry, world::World};
 use crate::{
     effect::{ChangeOptions, Source},
     object::edges::Direction,
+    redact::Secret,
+    script::error::typed,
 };
 
 /// Adds a native that takes its options as one more map, or none.
@@ -70,10 +72,10 @@ pub(super) fn module() -> Module {
 }
 
 impl World {
-    /// What `apply`, `dry_run`, `diff` and `job` take.
+    /// What `apply`, `dry_run`, `diff` and `job` take; a text may be a secret.
     fn source(&self, native: &str, value: &Dynamic) -> Out<Source> {
-        if let Some(text) = value.read_lock::<ImmutableString>() {
-            return Ok(Source::Text(text.to_string()));
+        if value.is::<ImmutableString>() || value.is::<Secret>() {
+            return self.opened(native, "YAML", value).map(Source::Text);
         }
         let json = self
             .data(value)
@@ -122,7 +124,7 @@ impl World {
     fn map(&self, native: &str, what: &str, value: &Dynamic) -> Out<serde_json::Map<String, Value>> {
         match self.data(value) {
             Ok(Value::Object(map)) => Ok(map),
-            Ok(other) => Err(self.refuse(native, &format!("takes {what} as a map, not {other}"))),
+            Ok(_) => Err(self.refuse(native, &format!("takes {what} as a map, not {}", typed(value.type_name())))),
             Err(why) => Err(self.refuse(native, &format!("takes {what} as a map, and not this: {why}"))),
         }
     }
@@ -132,7 +134,7 @@ impl World {
         let Some(argv) = value.read_lock::<Array>().filter(|argv| !argv.is_empty()) else {
             return Err(self.refuse(native, "takes the program and its arguments as a list of texts"));
         };
-        if argv.iter().any(Dynamic::is::<crate::redact::Secret>) {
+        if argv.iter().any(Dynamic::is::<Secret>) {
             return Err(self.refuse(native, "takes no secret as an argument: give it as #{ stdin: secret }"));
         }
         argv.iter().map(|argument| self.text(native, "each argument", argument)).collect()
