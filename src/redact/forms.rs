@@ -17,6 +17,9 @@ use super::{REPLACEMENT, SHORTEST, view::View};
 const LONG_WORD: usize = 16;
 /// Across line ends, forms of fewer bytes than this are not searched for: they would match ordinary words.
 const LONG_FORM: usize = 8;
+/// A value of more bytes is searched for as it is and in base64 as a whole: each form takes many times its memory, and a
+/// namespace's Secrets hold megabytes of what Helm installed.
+const LARGE: usize = 16 << 10;
 /// How often JSON may stand in a string of JSON.
 const DEPTH: usize = 3;
 
@@ -92,6 +95,11 @@ impl Patterns {
     pub(super) fn of(known: &HashSet<Vec<u8>>) -> Self {
         let mut exact = BTreeSet::new();
         for value in known {
+            if value.len() > LARGE {
+                exact.extend([value.clone(), BASE64_STANDARD_NO_PAD.encode(value).into_bytes()]);
+                exact.extend(words(value).map(<[u8]>::to_vec));
+                continue;
+            }
             exact.extend(whole(value));
             exact.extend(inside(value));
             exact.extend(words(value).map(<[u8]>::to_vec));

@@ -162,6 +162,20 @@ fn a_large_text_is_scrubbed_in_pieces_also_where_two_of_them_meet() {
 }
 
 #[test]
+fn a_large_value_goes_as_it_is_and_in_base64() {
+    let value: String = (0..20_000).map(|n| format!("{n:x}")).collect();
+    let scrubber = knowing(&[&value]);
+    for text in [value.clone(), BASE64_STANDARD.encode(&value), value.replace('7', "%37")] {
+        let scrubbed = scrubber.scrub(&format!("a {text} b")).into_owned();
+        assert!(
+            scrubbed.starts_with("a «secret»") && scrubbed.ends_with(" b") && scrubbed.len() < 20,
+            "{}",
+            scrubbed.len()
+        );
+    }
+}
+
+#[test]
 fn values_that_overlap_go_together() {
     assert_eq!(knowing(&["abcdef", "defghi"]).scrub("-abcdefghi-"), "-«secret»-");
 }

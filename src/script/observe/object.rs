@@ -187,8 +187,13 @@ pub(super) fn register(engine: &mut Engine) {
     for name in ["to_string", "to_debug", "print", "debug"] {
         engine.register_raw_fn(name, [TypeId::of::<Obj>()], |ctx, args| {
             let Some(object) = args[0].read_lock::<Obj>() else { return Ok(ImmutableString::new()) };
-            if object.first_secret().is_some() {
-                return Err(secret::refuse(&ctx, "become text"));
+            if let Some(path) = object.first_secret() {
+                let of = if path.is_empty() {
+                    String::new()
+                } else {
+                    format!(", and `{path}` of {} is one", object.label())
+                };
+                return Err(secret::refuse(&ctx, &format!("become text{of}")));
             }
             Ok(object.value().to_string().into())
         });
