@@ -163,7 +163,7 @@ fn a_large_text_is_scrubbed_in_pieces_also_where_two_of_them_meet() {
 
 #[test]
 fn a_large_value_goes_as_it_is_and_in_base64() {
-    let value: String = (0..20_000).map(|n| format!("{n:x}")).collect();
+    let value = serde_json::to_string(&(0..20_000).collect::<Vec<u32>>()).unwrap();
     let scrubber = knowing(&[&value]);
     for text in [value.clone(), BASE64_STANDARD.encode(&value), value.replace('7', "%37")] {
         let scrubbed = scrubber.scrub(&format!("a {text} b")).into_owned();

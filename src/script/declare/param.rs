@@ -161,6 +161,16 @@ fn missing(scene: &Scene, name: &str) {
     scene.draft().findings.push(finding);
 }
 
+/// `secret(name, #{ env | file | cmd, about })`: a value that is read when the run begins, and again on resume. It may be
+/// compared with a text or another secret (told as the same or different), counted (`.len()`), joined (`"Bearer " + token`
+/// is a secret), taken apart (`json::parse`, `base64::decode`) and handed to a native, which opens it: in a map for
+/// `k8s::apply`, in `http` headers and bodies, in a command's `env` and `stdin`. It never becomes text, and no argument of a
+/// command takes it. The values of a Secret, `k8s::get("Secret/web/login").data.password`, are the same, in base64.
+///
+/// ```rhai
+/// let token = secret("token", #{ env: "API_TOKEN", about: "of the deploy account" });
+/// .verify("it is the one that we know", || base64::decode(k8s::get("Secret/web/api").data.token) == token)
+/// ```
 fn secret(context: NativeCallContext, name: Text, options: Map) -> Out<Secret> {
     let scene = Scene::enter(context, "secret")?;
     scene.options(&options, &["env", "file", "cmd", "about"], "secret");

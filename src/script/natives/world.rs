@@ -81,10 +81,8 @@ impl World {
             return items.iter().try_for_each(|item| self.open_all(item));
         }
         if let Some(object) = value.read_lock::<Obj>() {
-            return match object.has_lost_secrets() {
-                true => Err(format!("{} held a secret's value before, and that is kept nowhere", object.label())),
-                false => Ok(()),
-            };
+            let lost = format!("{} held a secret's value before, and that is kept nowhere", object.label());
+            return if object.has_lost_secrets() { Err(lost) } else { Ok(()) };
         }
         value.read_lock::<Map>().map_or(Ok(()), |entries| entries.values().try_for_each(|entry| self.open_all(entry)))
     }

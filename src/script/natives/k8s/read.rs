@@ -16,10 +16,13 @@ use crate::{
     },
 };
 
-/// `k8s::get(ref)`: the object; a missing one, and a missing field of one, is *not yet* where it is compared.
+/// `k8s::get(ref)`: the object; a missing one, and a missing field of one, is *not yet* where it is compared. Below `data` of a
+/// Secret every value is a secret, in base64; its keys, its name and its type are open.
 ///
 /// ```rhai
 /// .verify("the namespace is Active", || k8s::get("Namespace/monitoring").status.phase == "Active")
+/// .verify("the user is the new one", || base64::decode(k8s::get("Secret/db/app").data.username) == "shop")
+/// .verify("it has a password", || "password" in k8s::get("Secret/db/app").data)
 /// ```
 pub(super) fn get(context: NativeCallContext, reference: Dynamic) -> Out<Dynamic> {
     let native = "k8s::get";
@@ -46,7 +49,8 @@ pub(super) fn exists(context: NativeCallContext, reference: Dynamic) -> Out<bool
     Ok(observe::record_native(&context, native, Some(found.is_some()), Some(reason)))
 }
 
-/// `k8s::list(kind)`, `k8s::list(kind, namespace)`, `k8s::list(kind, #{ namespace, labels, fields })`: the objects of a kind.
+/// `k8s::list(kind)`, `k8s::list(kind, namespace)`, `k8s::list(kind, #{ namespace, labels, fields })`: the objects of a kind,
+/// each as `k8s::get` gives it.
 ///
 /// ```rhai
 /// .verify("no pod waits", || k8s::list("Pod", #{ namespace: "web", labels: "app=shop" }).all(|p| p.status.phase == "Running"))
