@@ -43,7 +43,8 @@ pub struct CommandAnswer {
 
 impl CommandAnswer {
     /// The answer as it may be written: where what was printed is secret, something else stands for it.
-    fn without_secrets(mut self) -> Self {
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
         for printed in [&mut self.stdout, &mut self.stderr] {
             if self.secret && !printed.trim().is_empty() {
                 *printed = REPLACEMENT.into();
@@ -308,5 +309,26 @@ fn mark(step: &StepId, part: Part, seq: u32) -> String {
         Part::Change => format!("{step}/{seq}"),
         Part::Repair => format!("{step}/repair/{seq}"),
         Part::Undo => format!("{step}/undo/{seq}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_secret_by_type_the_last_error_is_told_and_nothing_is_kept() {
+        let answer = CommandAnswer {
+            status: 1,
+            stdout: "token: hunter22\n".into(),
+            stderr: "  machine:\n+   key: hunter22\nerror: it is not valid\n".into(),
+            secret: true,
+        };
+        assert_eq!(answer.told("talosctl patch mc"), "`talosctl patch mc` ended with status 1: error: it is not valid");
+        let kept = answer.without_secrets();
+        assert_eq!((&*kept.stdout, &*kept.stderr), (REPLACEMENT, REPLACEMENT));
+        let quiet = CommandAnswer { status: 2, stdout: "\n".into(), stderr: String::new(), secret: true };
+        assert_eq!(quiet.told("a"), "`a` ended with status 2: it printed nothing");
+        assert_eq!(quiet.without_secrets().stdout, "\n");
     }
 }

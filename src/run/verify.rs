@@ -203,7 +203,7 @@ impl Run {
         let mut told = vec![];
         for (line, answer) in &look.commands {
             told.push(answer.told(line));
-            let CommandAnswer { status, stdout, stderr } = answer;
+            let CommandAnswer { status, stdout, stderr, .. } = answer.clone().without_secrets();
             let value = json!({ "status": status, "stdout": stdout, "stderr": stderr });
             let (about, sort, source) = (line.clone(), Event::OUTPUT.to_owned(), "the command".to_owned());
             self.append(&Event::Evidence { about, sort, source, value })?;

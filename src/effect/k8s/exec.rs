@@ -136,7 +136,8 @@ impl Call {
         }
         let done = cluster.exec(pod, input.container.as_deref(), argv, input.stdin.as_deref(), &self.patience());
         let done = done.map_err(|error| self.ran_into(error.into()))?;
-        let answer = CommandAnswer { status: done.status, stdout: scrub(&done.stdout), stderr: scrub(&done.stderr) };
+        let (stdout, stderr) = (scrub(&done.stdout), scrub(&done.stderr));
+        let answer = CommandAnswer { status: done.status, stdout, stderr, secret: false };
         self.answered(format!("{reference}: {}", scrub(&argv.join(" "))), &answer);
         Ok(json!({ "status": answer.status, "stdout": answer.stdout, "stderr": answer.stderr }))
     }
