@@ -75,6 +75,14 @@ impl Ledger {
         (run, self.step.clone(), self.part, self.lock().seq)
     }
 
+    fn whose(&self) -> String {
+        match self.part {
+            Part::Change => format!("step {}", self.step),
+            Part::Repair => format!("the repair of step {}", self.step),
+            Part::Undo => format!("the way back of step {}", self.step),
+        }
+    }
+
     /// Whether the journal holds effects that this closure did not come to: it is not the closure that made them.
     pub fn left_over(&self) -> Option<String> {
         let state = self.lock();
@@ -189,8 +197,8 @@ impl Ledger {
             EffectError::new(
                 Sort::Uncertain,
                 format!(
-                    "effect {seq} of step {} is not the one in the journal: journaled {} {}, now {} {}{what}",
-                    self.step,
+                    "effect {seq} of {} is not the one in the journal: journaled {} {}, now {} {}{what}",
+                    self.whose(),
                     known.sent.native,
                     known.sent.targets.join(", "),
                     intent.native,
@@ -224,10 +232,10 @@ impl Ledger {
         Err(EffectError::new(
             Sort::Uncertain,
             format!(
-                "{} {} was sent by step {} and its answer is not known; it may not be sent twice",
+                "{} {} was sent by {} and its answer is not known; it may not be sent twice",
                 known.sent.native,
                 known.sent.targets.join(", "),
-                self.step
+                self.whose()
             ),
         )
         .help("look at what is there: whether it was done can be seen, not guessed"))

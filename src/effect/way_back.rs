@@ -371,6 +371,8 @@ impl WayBack {
                     });
                     Todo::Nothing
                 } else if object::head(live).deletion_timestamp().is_some() {
+                    // that it is gone is still to be seen
+                    item.back.push("is being deleted already".into());
                     Todo::Going
                 } else if let Err(why) = way_back::deletable(live) {
                     item.left = left(why);

@@ -471,6 +471,7 @@ impl RunState {
         self.life = life;
         self.reason = reason;
         self.exit = Some(exit);
+        self.undo_is_over();
     }
 
     /// Where in the script the run stands, where it failed.

@@ -53,6 +53,20 @@ pub struct UndoingState {
     pub on_failure: bool,
     /// Where the run was before it, and why.
     pub was: (Life, Option<String>),
+    /// Whether all of it is taken back: only the line that says where the run is then is missing.
+    pub complete: bool,
+    /// The undo of changes in the middle of which holds are given back; it goes on after that.
+    pub within: Option<Box<UndoingState>>,
+}
+
+impl UndoingState {
+    /// The undo of changes that this is, or is in the middle of.
+    pub fn of_changes(&self) -> Option<&Self> {
+        match self.what {
+            Undoing::Changes => Some(self),
+            Undoing::Holds => self.within.as_deref(),
+        }
+    }
 }
 
 impl StepState {
@@ -122,11 +136,17 @@ impl RunState {
     pub(super) fn undo_event(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::UndoStarted { what, to, on_failure, .. } => {
-                let was = match self.undoing.take() {
-                    Some(undoing) => undoing.was,
-                    None => (self.life.clone(), self.reason.clone()),
+                let now = (self.life.clone(), self.reason.clone());
+                let (was, within) = match (self.undoing.take(), what) {
+                    (Some(known), Undoing::Holds) if known.what == Undoing::Holds => (known.was, known.within),
+                    (Some(known), Undoing::Changes) => match known.what {
+                        Undoing::Changes => (known.was, None),
+                        Undoing::Holds => (known.within.map_or(known.was, |changes| changes.was), None),
+                    },
+                    (known, _) => (now, known.map(Box::new)),
                 };
-                self.undoing = Some(UndoingState { what: *what, to: to.clone(), on_failure: *on_failure, was });
+                let (what, to, on_failure) = (*what, to.clone(), *on_failure);
+                self.undoing = Some(UndoingState { what, to, on_failure, was, complete: false, within });
                 self.life = Life::Running;
                 self.reason = None;
                 self.exit = None;
@@ -166,7 +186,7 @@ impl RunState {
                     self.shut_gates_after(step);
                 }
             }
-            Event::UndoEnded { complete: true } => self.undoing = None,
+            Event::UndoEnded { complete: true } => self.undoing.as_mut()?.complete = true,
             Event::RepairStarted { step, text } => {
                 let state = self.steps.get_mut(step)?;
                 let after = state.failure.as_ref().map(|failure| failure.message.clone());
@@ -182,6 +202,18 @@ impl RunState {
             _ => {}
         }
         Some(())
+    }
+
+    /// The step that waits to be done, or to be taken back, by hand, where nobody has said that it is.
+    pub fn to_do_by_hand(&self) -> Option<&StepId> {
+        let waits = |step: &StepState| match &step.undo {
+            Some(undo) => undo.waits,
+            None => step.status == StepStatus::Manual,
+        };
+        let said = |id: &StepId| {
+            self.unused.iter().any(|message| matches!(&message.said, Said::Done { step, .. } if step == id))
+        };
+        self.steps.iter().find(|(id, step)| waits(step) && !said(id)).map(|(id, _)| id)
     }
 
     /// What was said to be done by hand about a step has been used.
@@ -203,7 +235,17 @@ impl RunState {
         }
     }
 
+    /// An undo that came to its end is over once the run's state after it is journaled: a process that ends before that
+    /// leaves no doubt how far it was to go.
+    pub(super) fn undo_is_over(&mut self) {
+        if let Some(undoing) = self.undoing.take_if(|undoing| undoing.complete) {
+            self.undoing = undoing.within.map(|changes| *changes);
+        }
+    }
+
     pub(super) fn goes_on(&mut self, on_failure: Option<OnFailure>) {
+        // holds that could not be given back are still held; where the run is from here on is another matter
+        self.undoing = None;
         self.life = Life::Running;
         self.reason = None;
         self.exit = None;
@@ -330,6 +372,44 @@ mod tests {
         story.then(json!({ "k": "run.closed", "p": { "how": "undone", "exit": "done" } }));
         assert!(story.state.undoing.is_none());
         assert!(story.tries(serde_json::from_str(UNDO).unwrap()).is_err(), "an undone run is not undone again");
+    }
+
+    #[test]
+    fn how_far_an_undo_was_to_go_is_known_until_where_the_run_is_then_was_said() {
+        let mut story = Story::two_steps();
+        let undo = json!({ "k": "undo.started", "p": { "what": "changes", "to": "one/b", "steps": ["one/b"], "program": "0" } });
+        story.then(undo);
+        story.then(started("one/b", false));
+        story.then(ended("one/b", &[]));
+        story.then(json!({ "k": "undo.ended", "p": { "complete": true } }));
+        let undoing = story.state.undoing.clone().unwrap();
+        assert_eq!((undoing.complete, undoing.to.unwrap().as_str()), (true, "one/b"));
+        story.then(json!({ "k": "run.stopped", "p": { "reason": "taken back to step one/b", "exit": "done" } }));
+        assert!(story.state.undoing.is_none());
+    }
+
+    #[test]
+    fn holds_that_are_given_back_in_the_middle_of_an_undo_do_not_end_it() {
+        let mut story = Story::two_steps();
+        let stopped = json!({ "k": "run.stopped", "p": { "reason": "undo incomplete", "exit": "undo-incomplete" } });
+        story.then(json!({ "k": "run.closed", "p": { "how": "done", "exit": "done" } }));
+        story.then(serde_json::from_str(UNDO).unwrap());
+        story.then(json!({ "k": "undo.ended", "p": { "complete": false } }));
+        story.then(stopped.clone());
+        let holds = json!({ "k": "undo.started", "p": { "what": "holds", "steps": ["one/a"], "program": "0" } });
+        // the process that gives them back is killed once
+        story.then(holds.clone());
+        story.then(holds);
+        let undoing = story.state.undoing.clone().unwrap();
+        assert_eq!((undoing.what, undoing.was.0.clone()), (Undoing::Holds, Life::Stopped));
+        assert_eq!(undoing.of_changes().unwrap().was.0, Life::Closed(crate::event::Closed::Done));
+        story.then(json!({ "k": "undo.ended", "p": { "complete": true } }));
+        story.then(stopped);
+        let undoing = story.state.undoing.as_ref().unwrap();
+        assert_eq!((undoing.what, undoing.complete), (Undoing::Changes, false));
+        story.then(serde_json::from_str(UNDO).unwrap());
+        let was = &story.state.undoing.as_ref().unwrap().was.0;
+        assert_eq!(*was, Life::Closed(crate::event::Closed::Done));
     }
 
     #[test]

@@ -214,15 +214,19 @@ pub trait Lock: Send + Sync {
 
     /// Gives up what a run holds, and lets no copy of it take a place again: the run is closed.
     fn free(&self, run: &RunId) -> Result<(), LockError>;
+
+    /// Whether this copy of a run is the one that has gone furthest, as far as that is kept. Nothing is taken or written.
+    fn look(&self, run: &RunId) -> Result<(), LockError> {
+        let _ = run;
+        Ok(())
+    }
 }
 
 /// What runs have verified, where other machines see it.
 pub trait Evidence: Send + Sync {
-    /// Keeps what a run was and came to: the events that say so, each with its time.
+    /// Keeps what a run was and came to, in place of what is kept of it: the events that say so, each with its time. A run
+    /// that is being taken back is kept as one, so that no copy of it counts either.
     fn keep(&self, run: &RunId, events: &[(Timestamp, Event)]) -> Result<(), LockError>;
-
-    /// Keeps it no more: what was verified is being taken back.
-    fn withdraw(&self, run: &RunId) -> Result<(), LockError>;
 
     /// What is kept, the latest first.
     fn runs(&self) -> Result<Vec<(RunId, RunState)>, LockError>;

@@ -91,6 +91,12 @@ pub struct UndoPlan {
     pub title: String,
     /// The context's name.
     pub context: String,
+    /// The last step that is taken back; none for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<StepId>,
+    /// Whether only what is held is given back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds: bool,
     /// The steps, the first one first.
     pub steps: Vec<UndoStep>,
     /// Steps that changed nothing by themselves: their change was skipped, as what it makes existed already.

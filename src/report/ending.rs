@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::follow::{Counts, Follow, How};
+use super::follow::{Counts, Follow, How, Undo};
 use crate::{
-    event::{Closed, FailureKind, OnFailure},
+    event::{Closed, FailureKind, OnFailure, Undoing},
     model::{
         Decision, GateClass, StepId,
         text::{count, elapsed, one_line, shell_word},
@@ -50,9 +50,16 @@ pub fn closed(how: Closed) -> &'static str {
 /// The block: `(what, words)` per line. Failures stand above it in full, where they happened; [`next`] below it.
 pub fn block(follow: &Follow) -> Vec<(&'static str, String)> {
     let mut out = vec![("outcome", outcome(follow))];
-    out.push(("steps", steps(follow)));
-    if let Some(total) = follow.undoing {
-        out.push(("undo", format!("{} of {} taken back", follow.undone.len(), count(total, "step"))));
+    match &follow.undoing {
+        // what was verified is what is being taken back
+        Some(Undo { what: Undoing::Changes, steps, .. }) => {
+            out.push(("undo", format!("{} of {} taken back", follow.undone.len(), count(*steps, "step"))));
+        }
+        Some(Undo { what: Undoing::Holds, steps: holds, .. }) => {
+            out.push(("steps", steps(follow)));
+            out.push(("undo", format!("{} of {} given back", follow.undone.len(), count(*holds, "hold"))));
+        }
+        None => out.push(("steps", steps(follow))),
     }
     out.extend(follow.left.iter().map(|left| ("stays", one_line(&left.to_string()))));
     let held =
@@ -151,7 +158,13 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
         }
     };
     let how = follow.ended.as_ref().map(|ended| ended.how);
-    let incomplete = follow.undoing.is_some_and(|total| follow.undone.len() < total);
+    let incomplete = follow.undo_is_incomplete();
+    let holds = follow.undoing.as_ref().is_some_and(|undo| undo.what == Undoing::Holds);
+    let go_on = match &follow.undoing {
+        Some(_) => format!("runbook undo {run}{}", if holds { " --holds" } else { "" }),
+        None => format!("runbook resume {run}"),
+    };
+    let done = |step: &StepId| format!("runbook done {run} {step} --reason \"…\"");
     match how {
         Some(How::Closed(_)) => {
             if not_begun(follow).is_some() {
@@ -160,9 +173,8 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
         }
         Some(How::Waiting) => {
             if let Some(step) = &follow.manual {
-                add("done", "once it is done by hand:", format!("runbook done {run} {step} --reason \"…\""));
-                let then = if follow.undoing.is_some() { "undo" } else { "resume" };
-                add(then, "then:", format!("runbook {then} {run}"));
+                add("done", "once it is done by hand:", done(step));
+                add(if follow.undoing.is_some() { "undo" } else { "resume" }, "then:", go_on.clone());
             } else if let Some(gate) = follow.waits_at() {
                 let rejected = matches!(gate.decision, Some(Decision::NoGo { .. }));
                 // a stricter gate's card says whom to ask; nothing that opens it is printed
@@ -178,7 +190,15 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
                 add("resume", "to look again and go on:", format!("runbook resume {run}"));
             }
         }
-        Some(How::Stopped) if incomplete => {}
+        Some(How::Stopped) | None if incomplete => {
+            let stuck = follow.undoing.as_ref().and_then(|undo| undo.stuck.as_ref());
+            if let Some(step) = stuck.filter(|_| how.is_some()) {
+                add("undo", "to try again what stays:", go_on.clone());
+                add("done", "if it is taken back by hand, say so first:", done(step));
+            } else {
+                add("undo", "to go on taking it back:", go_on.clone());
+            }
+        }
         Some(How::Stopped) | None => {
             let in_doubt = follow.failures.iter().find(|(_, failure)| failure.kind == FailureKind::Unknown);
             // a verify that could not be seen may be seen by now; of an effect it has to be said
@@ -193,11 +213,12 @@ pub fn next(follow: &Follow, verbs: Verbs) -> Vec<Next> {
         }
     }
     if !matches!(how, Some(How::Closed(_))) {
-        if !follow.held.is_empty() {
+        if !(follow.held.is_empty() || incomplete && holds) {
             add("undo", "to give back what is held:", format!("runbook undo {run} --holds"));
         }
-        let undo = if incomplete { "to try again what stays:" } else { "to take it back:" };
-        add("undo", undo, format!("runbook undo {run}"));
+        if !incomplete || holds {
+            add("undo", "to take it back:", format!("runbook undo {run}"));
+        }
         add("abandon", "to give it up:", format!("runbook abandon {run} --reason \"…\""));
     }
     add("show", "to see all of it again:", format!("runbook show {run}"));

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    event::{Closed, Event, Failure, Line, Part, Settings, VerifyResult},
+    event::{Closed, Event, Failure, Line, Part, Settings, Undoing, VerifyResult},
     model::{
         Decision, Doing, ExitCode, Finding, GateCard, GateId, Left, Observation, Plan, RunId, Severity, Span, StepId,
         Target, UndoWay, Verdict,
@@ -100,8 +100,8 @@ pub struct Follow {
     pub notes: usize,
     pub ended: Option<Ended>,
     pub exceptions: Vec<String>,
-    /// How many steps an undo that began was to take back.
-    pub undoing: Option<usize>,
+    /// The undo that began, until the run goes on.
+    pub undoing: Option<Undo>,
     /// Those that are taken back.
     pub undone: BTreeSet<StepId>,
     /// What stays of them.
@@ -140,7 +140,22 @@ impl Counts {
     }
 }
 
+/// An undo, as far as it has come.
+#[derive(Debug)]
+pub struct Undo {
+    pub what: Undoing,
+    /// How many steps it was to take back.
+    pub steps: usize,
+    /// The first step that is not taken back although it was tried.
+    pub stuck: Option<StepId>,
+}
+
 impl Follow {
+    /// Whether an undo began that has not taken back all that it was to.
+    pub fn undo_is_incomplete(&self) -> bool {
+        self.undoing.as_ref().is_some_and(|undo| self.undone.len() < undo.steps)
+    }
+
     /// The context's name; `-` before the first line.
     pub fn context(&self) -> String {
         self.target.as_ref().map_or_else(|| "-".into(), |target| one_line(&target.name))
@@ -236,8 +251,10 @@ impl Follow {
                 self.running = None;
                 self.failures.clear();
                 self.children.clear();
+                self.undoing = None;
+                self.left.clear();
             }
-            Event::UndoStarted { on_failure, steps, .. } => {
+            Event::UndoStarted { what, on_failure, steps, .. } => {
                 self.ended = None;
                 self.incident = None;
                 self.manual = None;
@@ -245,7 +262,7 @@ impl Follow {
                 if !on_failure {
                     self.failures.clear();
                 }
-                self.undoing = Some(steps.len());
+                self.undoing = Some(Undo { what: *what, steps: steps.len(), stuck: None });
                 self.undone.clear();
                 self.left.clear();
             }
@@ -324,6 +341,14 @@ impl Follow {
                 self.running = None;
                 self.manual = None;
                 self.left.extend(left.iter().cloned());
+                if let Some(undo) = &mut self.undoing {
+                    let back = failure.is_none() && left.is_empty();
+                    if !back {
+                        undo.stuck.get_or_insert_with(|| step.clone());
+                    } else if undo.what == Undoing::Changes {
+                        self.done.remove(step);
+                    }
+                }
                 match failure {
                     Some(failure) => self.failures.push((Some(step.clone()), failure.clone())),
                     None if left.is_empty() => {

@@ -79,7 +79,12 @@ pub fn row(run: &RunId, state: Result<&RunState, String>, live: bool, verbs: Ver
             // an answer that is already there only wants the run to go on
             let answered = state.at_gate.is_some() && !state.unused.is_empty();
             let approve = (approvable && !answered && verbs.has("approve")).then(|| format!("runbook approve {run}"));
-            ("waiting", if open.is_none() || answered { resume.or(show) } else { approve.or(show) })
+            let by_hand = state.to_do_by_hand().filter(|_| verbs.has("done"));
+            match by_hand {
+                Some(step) => ("waiting", Some(format!("runbook done {run} {step} --reason \"…\""))),
+                None if open.is_none() || answered => ("waiting", go_on.or(show)),
+                None => ("waiting", approve.or(show)),
+            }
         }
         Life::Stopped => ("stopped", go_on.or(show)),
         Life::Closed(Closed::Done) => ("done", show),

@@ -11,10 +11,11 @@ use crate::model::{
 pub fn ways_back(plan: &UndoPlan) -> String {
     let context = one_line(&plan.context);
     let mut out = format!(
-        "Undo of run {} (\"{}\") on {context}: {}, nothing has been sent\n",
+        "Undo of run {} (\"{}\") on {context}: {}{}, nothing has been sent\n",
         plan.run,
         one_line(&plan.title),
-        count(plan.steps.len(), "step")
+        count(plan.steps.len(), if plan.holds { "hold" } else { "step" }),
+        plan.to.as_ref().map(|to| format!(" back to {to}")).unwrap_or_default()
     );
     for (n, step) in plan.steps.iter().enumerate() {
         let _ = write!(out, "\n{}. {}   {}\n", n + 1, one_line(&step.title), step.step);
@@ -35,7 +36,8 @@ pub fn ways_back(plan: &UndoPlan) -> String {
     } else {
         out.push_str("\nall of it goes back\n");
     }
-    let _ = writeln!(out, "runbook undo {}", plan.run);
+    let to = plan.to.as_ref().map(|to| format!(" --to {to}")).unwrap_or_default();
+    let _ = writeln!(out, "runbook undo {}{to}{}", plan.run, if plan.holds { " --holds" } else { "" });
     out
 }
 

@@ -32,7 +32,7 @@ impl Run {
             Err(Stop::Failed { failure, step }) => self.failed_end(*failure, step.is_some()),
             Err(Stop::Journal(error)) => self.lost(&error),
         };
-        self.rest();
+        self.leave();
         self.recorder().end();
         ended
     }
@@ -46,10 +46,13 @@ impl Run {
         let event = Event::Closed { how: Closed::Done, reason: None, exit: ExitCode::Done, exceptions };
         let words = self.plan.outcome.clone().map_or_else(|| "done".to_string(), |outcome| format!("done: {outcome}"));
         let ended = self.ends(&event, ExitCode::Done, words);
-        if ended.exit == ExitCode::Done {
-            self.keep_evidence();
+        if ended.exit == ExitCode::Done
+            && let Err(why) = self.keep_evidence()
+        {
+            self.noted(format!(
+                "that it was verified could not be kept on the cluster, so it counts on this machine alone: {why}"
+            ));
         }
-        self.leave();
         ended
     }
 
@@ -73,9 +76,6 @@ impl Run {
         let mut ended = self.ends(&event, exit, failure.message.clone());
         ended.incident = self.write_incident();
         self.tell("failed", &event, &ended);
-        if nothing_changed {
-            self.leave();
-        }
         ended.failure = Some(failure);
         ended
     }
@@ -117,25 +117,25 @@ impl Run {
     fn lost(&self, error: &crate::event::LogError) -> Ended {
         let mut ended = Ended::new(ExitCode::Internal, format!("{error}; nothing more was changed"));
         ended.run = self.with_state(|state| state.run.clone());
-        ended.help.push("make room or make the folder writable, then resume: what is journaled is kept".into());
+        ended.help.push("make room or make the folder writable, then go on: what is journaled is kept".into());
         ended
     }
 
-    /// What is about to be taken back is no evidence any more.
+    /// What was verified is about to be taken back: it is no evidence any more, on no machine.
     pub(super) fn withdraw_evidence(&self) {
-        let Some((evidence, run)) = self.evidence.as_ref().zip(self.with_state(|state| state.run.clone())) else {
-            return;
-        };
-        if let Err(error) = evidence.withdraw(&run) {
-            let text = format!("that it was verified still stands on the cluster: {error}");
-            let _ = self.append(&Event::Noted { text, step: None, via: "evidence".into() });
+        if let Err(why) = self.keep_evidence() {
+            self.noted(format!("that it was verified still counts for runs of other machines: {why}"));
         }
     }
 
-    /// Keeps what was verified where runs of other machines see it.
-    pub(super) fn keep_evidence(&self) {
+    fn noted(&self, text: String) {
+        let _ = self.record(&Event::Noted { text, step: None, via: "evidence".into() });
+    }
+
+    /// Keeps what was verified, and what became of it, where runs of other machines see it.
+    fn keep_evidence(&self) -> Result<(), String> {
         let Some((evidence, run)) = self.evidence.as_ref().zip(self.with_state(|state| state.run.clone())) else {
-            return;
+            return Ok(());
         };
         let mut events = vec![];
         let read = self.crew.store.read(&run, 1, &mut |line| {
@@ -170,15 +170,7 @@ impl Run {
             }
             true
         });
-        let kept = match read {
-            Ok(()) => evidence.keep(&run, &events).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(why) = kept {
-            let text = format!(
-                "that it was verified could not be kept on the cluster, so it counts on this machine alone: {why}"
-            );
-            let _ = self.record(&Event::Noted { text, step: None, via: "evidence".into() });
-        }
+        read.map_err(|error| error.to_string())?;
+        evidence.keep(&run, &events).map_err(|error| error.to_string())
     }
 }

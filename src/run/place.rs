@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use super::{
     Stop,
     executor::Run,
-    start::{Ended, Order, WRITABLE},
+    start::{Ended, Order, WRITABLE, name},
     step::kind_of,
 };
 use crate::{
     effect::{EffectError, Sort, Standing},
-    event::{Bearing, Event, Failure, Head, Held, Holder, Lock, LockError, LogError},
+    event::{Bearing, Event, Failure, Head, Held, Holder, Lock, LockError, LogError, Undoing},
     model::{ExitCode, Fact, RunId, Span},
 };
 
@@ -136,27 +136,33 @@ impl Run {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = head.map_or_else(|| held.check(), |head| held.claim(head));
         answer.map_err(|error| {
-            let error = lost(&error, &self.name());
+            let error = lost(&error, &self.go_on_with());
             let mut failure = Failure::new(kind_of(error.sort), error.message);
             failure.help = error.help;
             Stop::Failed { failure: Box::new(failure), step: None }
         })
     }
 
-    fn name(&self) -> String {
-        self.with_state(|state| state.run.as_ref().map(ToString::to_string).unwrap_or_default())
+    /// What to type for it to go on.
+    fn go_on_with(&self) -> String {
+        self.with_state(|state| {
+            let verb = if state.undoing.is_some() { "undo" } else { "resume" };
+            let holds = state.undoing.as_ref().is_some_and(|undoing| undoing.what == Undoing::Holds);
+            format!("runbook {verb} {}{}", name(state), if holds { " --holds" } else { "" })
+        })
     }
 
     /// What is asked before each effect of a step: the lock, and whether it is still the pinned cluster. A server that does
     /// not answer is waited for as long as the step says that it may be away (`.api_down`).
     pub fn standing(&self, away: Option<Span>) -> Standing {
         let patience = away.map(Span::duration).unwrap_or_default();
-        let (held, door, cancel, run) = (self.held.clone(), self.door.clone(), self.cancel.clone(), self.name());
+        let (held, door, cancel) = (self.held.clone(), self.door.clone(), self.cancel.clone());
+        let go_on = self.go_on_with();
         let uid = self.identity.as_ref().map(|identity| identity.uid.clone());
         Arc::new(move |head| {
             let until = Instant::now() + patience;
             loop {
-                let answer = ask_place(&held, head, &run).and_then(|()| match &uid {
+                let answer = ask_place(&held, head, &go_on).and_then(|()| match &uid {
                     Some(uid) if head.is_none() => {
                         door.same_cluster(uid, &cancel).map_err(|error| (error.sort == Sort::Unreachable, error))
                     }
@@ -178,39 +184,40 @@ impl Run {
         })
     }
 
-    /// The run is closed: its last lines are the ones that count, and its place is free.
+    /// The process ends: a run that is closed gives its place up, with its last lines as the ones that count; any other
+    /// keeps it.
     pub(super) fn leave(&self) {
-        let (run, head) = (self.with_state(|state| state.run.clone()), self.recorder().head());
-        let Some(run) = run else { return };
-        let claimed = self.held.lock().unwrap_or_else(PoisonError::into_inner).claim(&head);
-        if let Err(error) = claimed.and_then(|()| self.crew.lock.free(&run)) {
-            let text = format!("its place could not be given up: {error}");
-            let _ = self.record(&Event::Noted { text, step: None, via: "lock".into() });
-        }
-    }
-
-    /// The process ends and the run keeps its place.
-    pub(super) fn rest(&self) {
-        let (head, bearing) = {
+        let (head, run, bearing) = {
             let recorder = self.recorder();
-            (recorder.head(), recorder.state().bearing())
+            (recorder.head(), recorder.state().run.clone(), recorder.state().bearing())
         };
-        let Some(bearing @ (Bearing::Waits(_) | Bearing::Stopped(_))) = bearing else { return };
-        if let Err(error) = self.held.lock().unwrap_or_else(PoisonError::into_inner).rest(&head, &bearing) {
-            // what is not said there is seen by the Lease that is not renewed any more
-            tracing::warn!(%error, "how the run waits was not said where other machines see it");
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match (bearing, run) {
+            (Some(bearing @ (Bearing::Waits(_) | Bearing::Stopped(_))), _) => {
+                if let Err(error) = held.rest(&head, &bearing) {
+                    // what is not said there is seen by the Lease that is not renewed any more
+                    tracing::warn!(%error, "how the run waits was not said where other machines see it");
+                }
+            }
+            (None, Some(run)) => {
+                if let Err(error) = held.claim(&head).and_then(|()| self.crew.lock.free(&run)) {
+                    let text = format!("its place could not be given up: {error}");
+                    let _ = self.record(&Event::Noted { text, step: None, via: "lock".into() });
+                }
+            }
+            _ => {}
         }
     }
 }
 
 /// Whether the place is held, and whether asking again may mend it where it is not.
-fn ask_place(held: &Mutex<Box<dyn Held>>, head: Option<&Head>, run: &str) -> Result<(), (bool, EffectError)> {
+fn ask_place(held: &Mutex<Box<dyn Held>>, head: Option<&Head>, go_on: &str) -> Result<(), (bool, EffectError)> {
     let held = held.lock().unwrap_or_else(PoisonError::into_inner);
     let answer = head.map_or_else(|| held.check(), |head| held.claim(head));
-    answer.map_err(|error| (matches!(error, LockError::Unreachable { .. }), lost(&error, run)))
+    answer.map_err(|error| (matches!(error, LockError::Unreachable { .. }), lost(&error, go_on)))
 }
 
-fn lost(error: &LockError, run: &str) -> EffectError {
+fn lost(error: &LockError, go_on: &str) -> EffectError {
     if let LockError::Io { .. } = error {
         let message = format!("the run's place cannot be kept, so nothing more is changed: {error}");
         return EffectError::new(Sort::Journal, message).help(WRITABLE);
@@ -220,5 +227,5 @@ fn lost(error: &LockError, run: &str) -> EffectError {
         _ => "the run's place was lost",
     };
     EffectError::new(Sort::Lock, format!("{words}: {error}"))
-        .help(format!("nothing more is changed before it has its place again: runbook resume {run}"))
+        .help(format!("nothing more is changed before it has its place again: {go_on}"))
 }

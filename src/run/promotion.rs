@@ -27,8 +27,6 @@ pub struct Unmet {
     pub message: String,
     /// What to type.
     pub help: Vec<String>,
-    /// How near it came.
-    rank: u8,
 }
 
 /// This run, as far as a staging run is compared with it.
@@ -43,36 +41,35 @@ pub(super) struct Candidate<'a> {
 }
 
 /// Looks for a run that verified the same bundle with the same params on the required context: first in this state
-/// folder, then on that context's cluster, where what other machines verified is kept there. Gives that run with it.
+/// folder, then on that context's cluster, where what other machines verified is kept there; and there, too, whether a run
+/// of this folder was taken back by a copy of it since. Gives that run with it.
 pub(super) fn evidence(
     store: &dyn Store,
     need: &Requirement,
     this: &Candidate<'_>,
     connect: &dyn Connect,
 ) -> Result<(Staged, RunState), Unmet> {
-    let runs = store.runs().map_err(|error| Unmet { message: error.to_string(), help: vec![], rank: 0 })?;
-    let known: Vec<RunId> = runs.iter().map(|(id, _)| id.clone()).collect();
-    let here = runs.into_iter().filter_map(|(id, state)| Some((id, state.ok()?))).collect();
-    let unmet = match among(here, need, this) {
-        Ok(found) => return Ok(found),
-        Err(unmet) => unmet,
-    };
+    let runs = store.runs().map_err(|error| Unmet { message: error.to_string(), help: vec![] })?;
+    let mut all: Vec<(RunId, RunState)> = runs.into_iter().filter_map(|(id, state)| Some((id, state.ok()?))).collect();
     let there = match connect.verified(&need.context) {
-        Ok(None) => return Err(unmet),
-        Ok(Some(there)) => there.runs().map_err(|error| error.to_string()),
+        Ok(there) => there.map_or(Ok(vec![]), |there| there.runs().map_err(|error| error.to_string())),
         Err(ended) => Err(ended.message),
     };
-    match there {
-        // what is nearer is said: a run of this folder, where there is one
-        // of a run whose journal is here, that says what became of it since
-        Ok(there) => among(there.into_iter().filter(|(id, _)| !known.contains(id)).collect(), need, this)
-            .map_err(|other| if unmet.rank >= other.rank { unmet } else { other }),
-        Err(why) => {
-            let mut unmet = unmet;
-            unmet.help.push(format!("what other machines verified on {} could not be seen: {why}", need.context));
-            Err(unmet)
+    let unseen = there.as_ref().err().cloned();
+    for (id, state) in there.unwrap_or_default() {
+        match all.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, known)) if state.life != Life::Closed(Closed::Done) => *known = state,
+            // a run whose journal is here says more
+            Some(_) => {}
+            None => all.push((id, state)),
         }
     }
+    among(all, need, this).map_err(|mut unmet| {
+        if let Some(why) = unseen {
+            unmet.help.push(format!("what other machines verified on {} could not be seen: {why}", need.context));
+        }
+        unmet
+    })
 }
 
 fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>) -> Result<(Staged, RunState), Unmet> {
@@ -92,6 +89,10 @@ fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>)
             if state.playbook == this.file {
                 miss(1, format!("run {id} verified another version of this playbook"));
             }
+            continue;
+        }
+        if state.undoing.is_some() || state.life == Life::Closed(Closed::Undone) {
+            miss(2, format!("run {id} was taken back since"));
             continue;
         }
         if state.life != Life::Closed(Closed::Done) {
@@ -141,10 +142,8 @@ fn among(runs: Vec<(RunId, RunState)>, need: &Requirement, this: &Candidate<'_>)
         let staged = Staged::By { run: id, context, at, differences: differences(&state, this.plan), again: vec![] };
         return Ok((staged, state));
     }
-    let rank = nearest.as_ref().map_or(0, |(rank, _)| *rank);
     let why = nearest.map_or_else(|| format!("there is no run of it on {}", need.context), |(_, why)| why);
     Err(Unmet {
-        rank,
         message: format!("{} wants this playbook verified on {} first: {why}", this.context, need.context),
         help: vec![
             format!("runbook run {} --context {}", this.file, need.context),

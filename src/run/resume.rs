@@ -12,7 +12,7 @@ use super::{
     undo::refuse_undoing,
 };
 use crate::{
-    event::{Event, Opened, RunState, Staged, Stated, StepStatus},
+    event::{Event, LogError, Opened, RunState, Staged, Stated, StepStatus, Torn},
     model::{ExitCode, Identity, Plan, RunId, StepId},
 };
 
@@ -127,13 +127,7 @@ pub(super) fn rejoin(mut crew: Crew, order: Order, opened: Opened) -> Result<(Ru
     }
     let run = Run::joined(crew, order, (log, state), Stood { connected, identity, offline, held });
     run.broke(broken, holder.broke.as_deref().unwrap_or_default()).map_err(|error| unjournaled(&error))?;
-    if let Some(torn) = torn {
-        let text = format!(
-            "line {} of the journal was not whole; its {} bytes are kept in {}, and what it may have said counts as uncertain",
-            torn.line, torn.bytes, torn.kept
-        );
-        run.append(&Event::Noted { text, step: None, via: "journal".into() }).map_err(|error| unjournaled(&error))?;
-    }
+    run.was_torn(torn).map_err(|error| unjournaled(&error))?;
     if let (Some(reason), Some(identity)) = (accepted, run.identity.clone()) {
         let event = Event::RouteAccepted { identity, reason, by: run.by.clone() };
         run.record(&event).map_err(|error| unjournaled(&error))?;
@@ -289,6 +283,15 @@ pub(super) fn find_verify(
 }
 
 impl Run {
+    /// Journals what was cut off the journal.
+    pub(super) fn was_torn(&self, torn: Option<Torn>) -> Result<(), LogError> {
+        let Some(Torn { line, bytes, kept }) = torn else { return Ok(()) };
+        let text = format!(
+            "line {line} of the journal was not whole; its {bytes} bytes are kept in {kept}, and what it may have said counts as uncertain"
+        );
+        self.append(&Event::Noted { text, step: None, via: "journal".into() })
+    }
+
     /// Journals what was said about a step.
     pub(super) fn settle(&self) -> Result<(), Stop> {
         let Some(Settle { step, outcome, reason }) = self.resumption.settle.clone() else { return Ok(()) };

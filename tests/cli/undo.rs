@@ -317,9 +317,11 @@ fn what_is_never_taken_back_by_itself_may_be_said_to_be_done_by_hand() {
         .exits(20)
         .says("delete the ConfigMap hello")
         .says(&format!("runbook done {run} one/first"));
-    world.run(&format!("done {run} first --reason 'it is gone'")).exits(0);
+    world.run("runs").prints("waiting").prints(&format!("runbook done {run} one/first --reason"));
+    world.run(&format!("done {run} first --reason 'it is gone'")).exits(0).prints(&format!("runbook undo {run}"));
     // it is looked at, whatever was said
-    world.run(&format!("undo {run}")).exits(41).says("it is gone");
+    let said = world.run(&format!("undo {run}"));
+    said.exits(41).says("it is gone").says(&format!("say so first: runbook done {run} one/first --reason"));
     world.playbook("q", "step(\"Take away\").change(|| k8s::delete(\"ConfigMap/default/hello\")).irreversible(\"so\").verify(\"so\", || !k8s::exists(\"ConfigMap/default/hello\")).within(\"5s\");\n");
     world.run(&format!("done {run} first --reason 'now it is'")).exits(0);
     world.run(&format!("abandon {run} --reason 'to make room'")).exits(0);
@@ -449,6 +451,49 @@ fn holds_are_given_back_alone_and_the_run_waits_where_it_waited() {
     world.run(&format!("approve {run}")).exits(0);
     world.run(&format!("resume {run}")).exits(0);
     assert!(there(&world, "second"));
+}
+
+#[test]
+fn holds_that_are_given_back_in_the_middle_of_an_undo_do_not_let_the_run_go_on() {
+    let world = World::with(
+        r#"step("Hold").change(|| k8s::apply("cm.yaml")).until("run")
+    .verify("so", || k8s::exists("ConfigMap/default/hello")).within("5s");
+step("Second").change(|| k8s::apply("second.yaml"))
+    .undone("the all-clear is there", || k8s::exists("ConfigMap/default/clear")).within("300ms")
+    .verify("so", || k8s::exists("ConfigMap/default/second")).within("5s");
+gate("Go on?");
+phase("Two").goal("it says hello");
+step("Look").verify("so", || k8s::exists("ConfigMap/default/hello")).within("5s");
+"#,
+    );
+    world.go().exits(20);
+    let run = world.only();
+    world.run(&format!("undo {run}")).exits(41).says(&format!("runbook undo {run} --holds"));
+    world.run(&format!("undo {run} --holds")).exits(0).says("1 of 1 hold given back");
+    assert!(!there(&world, "hello"));
+    world.run("runs").prints("stopped").prints(&format!("runbook undo {run}"));
+    world.run(&format!("resume {run}")).exits(41).says("is being taken back");
+    let clear = "{apiVersion: v1, kind: ConfigMap, metadata: {name: clear}, data: {}}";
+    world.change("staging", "ConfigMap", "clear", clear);
+    world.run(&format!("undo {run}")).exits(0);
+    world.run("runs").prints("undone");
+}
+
+#[test]
+fn the_command_that_a_dry_run_ends_with_does_what_was_shown() {
+    let world = World::with(HELD);
+    world.file("third.yaml", config_map("third", "hello"));
+    world.go().exits(20);
+    let run = world.only();
+    let holds = world.run(&format!("undo {run} --holds --dry-run"));
+    holds.exits(0).prints("2 holds, nothing has been sent").prints(&format!("runbook undo {run} --holds\n"));
+    let one = world.run(&format!("undo {run} --to 'Hold shortly' --dry-run"));
+    one.exits(0)
+        .prints("1 step back to one/hold-shortly")
+        .prints(&format!("runbook undo {run} --to one/hold-shortly\n"));
+    let said = world.run(&format!("undo {run} --to 'Greet again' --dry-run"));
+    said.exits(2).says("that step has changed nothing");
+    assert!(there(&world, "hello") && there(&world, "third"));
 }
 
 #[test]

@@ -22,7 +22,8 @@ impl Args {
         } else if runbook.is_live(&run) {
             say::result(&format!("kept: run {run} goes on with its verifies\n"));
         } else {
-            say::result(&format!("kept; go on with: runbook resume {run}\n"));
+            let verb = if runbook.state(&run)?.undoing.is_some() { "undo" } else { "resume" };
+            say::result(&format!("kept; go on with: runbook {verb} {run}\n"));
         }
         Ok(ExitCode::Done)
     }

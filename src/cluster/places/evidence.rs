@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Reach,
-    api::{Api, Kind, NAMESPACE, RUN, legal},
+    api::{Api, Kind, NAMESPACE, RUN, Written, legal},
 };
 use crate::{
     cluster::Patience,
@@ -48,18 +48,10 @@ impl Evidence for ClusterEvidence {
         let id = legal(run.as_str());
         let mut map = Kind::ConfigMap.object(&name(run), &[(RUN, &id), (PLAYBOOK, &playbook)]);
         map["data"] = json!({ "run": run, EVENTS: json!(events).to_string() });
-        api.create(Kind::ConfigMap, &map)?;
+        write(&api, map)?;
         let mut kept = api.list(Kind::ConfigMap, Some(&format!("{PLAYBOOK}={playbook}")))?;
         kept.sort_by_cached_key(|map| std::cmp::Reverse(made(map)));
         kept.iter().skip(MOST).try_for_each(|old| api.delete(Kind::ConfigMap, old))
-    }
-
-    fn withdraw(&self, run: &RunId) -> Result<(), LockError> {
-        let api = self.api()?;
-        match api.get(Kind::ConfigMap, &name(run))? {
-            Some(map) => api.delete(Kind::ConfigMap, &map),
-            None => Ok(()),
-        }
     }
 
     fn runs(&self) -> Result<Vec<(RunId, RunState)>, LockError> {
@@ -67,6 +59,28 @@ impl Evidence for ClusterEvidence {
         maps.sort_by_cached_key(|map| std::cmp::Reverse(made(map)));
         Ok(maps.iter().filter_map(read).collect())
     }
+}
+
+/// Writes it, in place of one that is there.
+fn write(api: &Api, mut map: Value) -> Result<(), LockError> {
+    let name = text(&map, "metadata.name").unwrap_or_default().to_owned();
+    for _ in 0..super::TRIES {
+        let known = api.get(Kind::ConfigMap, &name)?;
+        let written = match &known {
+            Some(known) => {
+                map["metadata"]["resourceVersion"] = known["metadata"]["resourceVersion"].clone();
+                api.replace(Kind::ConfigMap, &map)?
+            }
+            None => api.create(Kind::ConfigMap, &map)?,
+        };
+        match written {
+            Written::Done(_) => return Ok(()),
+            Written::Conflict => {}
+            Written::Gone => drop(map["metadata"].as_object_mut().and_then(|meta| meta.remove("resourceVersion"))),
+        }
+    }
+    let message = format!("ConfigMap/{NAMESPACE}/{name} changes all the time; try again");
+    Err(LockError::Unreachable { message })
 }
 
 /// The name of the `ConfigMap` that says what a run verified.

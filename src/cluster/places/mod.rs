@@ -243,6 +243,10 @@ impl Lock for ClusterLock {
         head::close(&api, run)?;
         self.local.free(run)
     }
+
+    fn look(&self, run: &RunId) -> Result<(), LockError> {
+        head::Known::read(&self.api()?, self.store.as_ref(), run).map(drop)
+    }
 }
 
 impl fmt::Debug for ClusterLock {

@@ -16,12 +16,13 @@ use super::{
     identity::who,
     place,
     resume::{accepted_route, refuse_other_cluster},
-    start::{Crew, Ended, Order, Stood, unjournaled, untouched},
+    start::{Crew, Ended, Order, Stood, interrupted, name, untouched},
 };
 use crate::{
-    event::{Closed, Event, Failure, FailureKind, Life, OnFailure, Opened, RunState, Undoing},
+    event::{Closed, Event, Failure, FailureKind, Holder, Life, OnFailure, Opened, RunState, Torn, Undoing},
     model::{ExitCode, Left, RunId, StepId},
 };
+use plan::Asked;
 
 /// What is to be taken back.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +33,6 @@ pub struct Ask {
     pub to: Option<String>,
     /// With which words.
     pub reason: Option<String>,
-    /// Why another way to the cluster is accepted, where it is one.
-    pub route: Option<String>,
     /// The account.
     pub by: Option<String>,
 }
@@ -50,19 +49,28 @@ enum Taken {
     Incomplete(Vec<(StepId, Left)>),
 }
 
+/// What was met on the way to a run's place, to be journaled once the undo is.
+struct Met {
+    /// Why another way to the cluster is accepted.
+    route: Option<String>,
+    /// From whom the place was taken by force, and with which words.
+    broken: (Vec<Holder>, String),
+    torn: Option<Torn>,
+}
+
 /// Takes a run back where its journal ends.
 pub fn undo(crew: Crew, order: Order, opened: Opened, ask: &Ask) -> Ended {
-    let steps = match plan::asked(&opened.state, ask) {
-        Ok(steps) => steps,
+    let asked = match plan::asked(&opened.state, ask) {
+        Ok(asked) => asked,
         Err(ended) => return *ended,
     };
     match again(crew, order, opened) {
-        Ok((mut run, route)) => {
-            let ask = &Ask { route, ..ask.clone() };
-            if ask.what == Undoing::Changes {
-                run.withdraw_evidence();
-            }
-            let taken = run.declare_again().and_then(|()| run.take_back(ask, steps, false));
+        Ok((mut run, met)) => {
+            let taken = run
+                .begin_undo(ask, &asked, false)
+                .and_then(|()| run.tell_of(met, ask))
+                .and_then(|()| run.declare_again())
+                .and_then(|()| run.take_back(ask, &asked, false));
             run.conclude_undo(taken, ask, None)
         }
         Err(ended) => *ended,
@@ -70,7 +78,7 @@ pub fn undo(crew: Crew, order: Order, opened: Opened, ask: &Ask) -> Ended {
 }
 
 /// A run that is there already, in its place, on its cluster. One that is closed takes its place again.
-fn again(mut crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<String>), Box<Ended>> {
+fn again(mut crew: Crew, order: Order, opened: Opened) -> Result<(Run, Met), Box<Ended>> {
     let Opened { log, state, torn } = opened;
     let connected = order.connect.connect().map_err(Box::new)?;
     let identity = who(&connected, &order.cancel).map_err(untouched)?;
@@ -84,35 +92,28 @@ fn again(mut crew: Crew, order: Order, opened: Opened) -> Result<(Run, Option<St
     let scope = state.plan.as_ref().map_or(&offline.plan.scope, |(plan, _)| &plan.scope).clone();
     let at = bind::place(&connected.target, identity.as_ref(), scope.as_deref());
     crew.lock = connected.lock.clone().unwrap_or(crew.lock);
+    if order.cancel.is_cancelled() {
+        let exit = interrupted(&order.cancel);
+        return Err(Box::new(Ended::new(exit, "stopped before anything was taken back; nothing was changed")));
+    }
     let (held, broken) = place::occupy(crew.lock.as_ref(), &at, &holder)?;
-    held.claim(&log.head()).map_err(|error| Box::new(place::locked(&error, &holder)))?;
+    if let Err(error) = held.claim(&log.head()) {
+        let ended = Box::new(place::locked(&error, &holder));
+        if state.is_closed() {
+            // it had no place before, and keeps none
+            let _ = held.release();
+        }
+        return Err(ended);
+    }
     let run = Run::joined(crew, order, (log, state), Stood { connected, identity, offline, held });
-    // a line that a closed run may have before its undo is one that says what was noticed
-    let noted = |text: String, via: &str| {
-        let event = Event::Noted { text, step: None, via: via.into() };
-        run.append(&event).map_err(|error| unjournaled(&error))
-    };
-    for from in broken {
-        let reason = holder.broke.as_deref().unwrap_or_default();
-        noted(format!("its place was taken from run {}: {reason}", from.run), "lock")?;
-    }
-    if let Some(torn) = torn {
-        noted(
-            format!(
-                "line {} of the journal was not whole; its {} bytes are kept in {}, and what it may have said counts as uncertain",
-                torn.line, torn.bytes, torn.kept
-            ),
-            "journal",
-        )?;
-    }
-    Ok((run, route))
+    Ok((run, Met { route, broken: (broken, holder.broke.unwrap_or_default()), torn }))
 }
 
 /// A run that is being taken back does not go on before that has ended.
 pub(super) fn refuse_undoing(state: &RunState) -> Result<(), Box<Ended>> {
     match &state.undoing {
-        Some(undoing) if undoing.what == Undoing::Changes => {
-            let run = state.run.as_ref().map(ToString::to_string).unwrap_or_default();
+        Some(undoing) if undoing.of_changes().is_some() => {
+            let run = name(state);
             let ended =
                 Ended::new(ExitCode::UndoIncomplete, format!("run {run} is being taken back; it does not go on"));
             Err(Box::new(
@@ -151,9 +152,9 @@ impl Run {
             return self.conclude(Err(Stop::Journal(error)));
         }
         self.collect_evidence();
-        let steps = self.with_state(RunState::in_force);
+        let asked = Asked { steps: self.with_state(RunState::in_force), to: None };
         let ask = Ask::default();
-        let taken = self.take_back(&ask, steps, true);
+        let taken = self.begin_undo(&ask, &asked, true).and_then(|()| self.take_back(&ask, &asked, true));
         self.conclude_undo(taken, &ask, Some(failure))
     }
 
@@ -173,41 +174,50 @@ impl Run {
         !over && self.with_state(wanted)
     }
 
-    /// One step after the other; what stays of a step does not keep the others from going back, unless the run does it by
-    /// itself. What fails does.
-    fn take_back(&mut self, ask: &Ask, steps: Vec<StepId>, on_failure: bool) -> Result<Taken, Stop> {
-        let to = ask.to.is_some().then(|| steps.last().cloned()).flatten();
+    /// The first line of an undo: from here on it is known that the run is being taken back, and how far.
+    fn begin_undo(&self, ask: &Ask, asked: &Asked, on_failure: bool) -> Result<(), Stop> {
         self.record(&Event::UndoStarted {
             what: ask.what,
-            to: to.clone(),
-            steps: steps.clone(),
+            to: asked.to.clone(),
+            steps: asked.steps.clone(),
             on_failure,
             reason: ask.reason.clone(),
             program: env!("CARGO_PKG_VERSION").into(),
             by: ask.by.clone(),
         })?;
-        if let (Some(reason), Some(identity)) = (ask.route.clone(), self.identity.clone()) {
+        Ok(())
+    }
+
+    fn tell_of(&self, Met { route, broken, torn }: Met, ask: &Ask) -> Result<(), Stop> {
+        self.broke(broken.0, &broken.1)?;
+        self.was_torn(torn)?;
+        if let Some((reason, identity)) = route.zip(self.identity.clone()) {
             self.record(&Event::RouteAccepted { identity, reason, by: ask.by.clone() })?;
         }
+        Ok(())
+    }
+
+    /// One step after the other; what stays of a step does not keep the others from going back, unless the run does it by
+    /// itself. What fails does.
+    fn take_back(&mut self, ask: &Ask, asked: &Asked, on_failure: bool) -> Result<Taken, Stop> {
         let was =
             self.with_state(|state| state.undoing.as_ref().map(|undoing| undoing.was.clone())).unwrap_or_default();
         if was.0 == Life::Closed(Closed::Done) {
-            // what was verified is being taken back: it counts for nothing elsewhere either
-            self.keep_evidence();
+            self.withdraw_evidence();
         }
         self.end_children()?;
         let mut left = vec![];
-        for id in steps {
+        for id in &asked.steps {
             self.recorder().absorb()?;
             self.go_on()?;
-            let back = self.step_back(&id, ask.what == Undoing::Holds, on_failure)?;
+            let back = self.step_back(id, ask.what == Undoing::Holds, on_failure)?;
             left.extend(back.into_iter().map(|left| (id.clone(), left)));
             if on_failure && !left.is_empty() {
                 break;
             }
         }
         self.append(&Event::UndoEnded { complete: left.is_empty() })?;
-        Ok(match (left.is_empty(), ask.what, to) {
+        Ok(match (left.is_empty(), ask.what, asked.to.clone()) {
             (false, ..) => Taken::Incomplete(left),
             (true, Undoing::Holds, _) => Taken::Holds(was.0, was.1),
             (true, Undoing::Changes, Some(to)) if !self.with_state(RunState::in_force).is_empty() => Taken::To(to),
@@ -249,11 +259,8 @@ impl Run {
         if failure.is_some() || exit == ExitCode::UndoIncomplete {
             self.tell("failed", &event, &ended);
         }
-        if closed {
-            self.leave();
-        }
         ended.failure = failure;
-        self.rest();
+        self.leave();
         self.recorder().end();
         ended
     }

@@ -166,11 +166,17 @@ impl Run {
         WayBack::new(call, made)
     }
 
-    /// What stopped an automatic way back, as what happened; an `Err` where the whole undo has to end.
+    /// What stopped an automatic way back, as what happened; an `Err` where it is not the way back that failed, and the
+    /// whole undo has to end.
     fn undo_failed(&self, id: &StepId, step: Option<&Step>, error: EffectError) -> Result<Failure, Stop> {
         match error.sort {
             Sort::Cancelled => return Err(Stop::Cancelled),
-            Sort::Identity | Sort::Lock | Sort::Journal => return Err(self.stop_of(Some(id), error.sort, &error)),
+            Sort::Identity | Sort::Lock | Sort::Journal => {
+                return Err(match self.stop_of(Some(id), error.sort, &error) {
+                    Stop::Failed { failure, .. } => Stop::Failed { failure, step: None },
+                    stop => stop,
+                });
+            }
             _ => {}
         }
         let mut failure = Failure::new(FailureKind::Undo, error.message);
@@ -181,7 +187,7 @@ impl Run {
 
     fn as_undo(failure: Failure) -> Result<Failure, Stop> {
         match failure.kind {
-            FailureKind::Identity | FailureKind::Journal | FailureKind::Cancelled => {
+            FailureKind::Identity | FailureKind::Lock | FailureKind::Journal | FailureKind::Cancelled => {
                 Err(Stop::Failed { failure: Box::new(failure), step: None })
             }
             _ => Ok(Failure { kind: FailureKind::Undo, ..failure }),

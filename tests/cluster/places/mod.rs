@@ -8,7 +8,7 @@ mod race;
 use std::time::Duration;
 
 use runbook::{
-    event::{Bearing, Closed, Event, Evidence as _, Held, Life, Lock as _, LockError, Store as _},
+    event::{Bearing, Closed, Event, Evidence as _, Held, Life, Lock as _, LockError, Store as _, Undoing},
     model::{ExitCode, RunId},
 };
 
@@ -314,6 +314,22 @@ fn what_was_verified_is_seen_from_another_machine() {
     assert!((20..=21).contains(&runs.len()), "the latest are kept: {}", runs.len());
     let (id, state) = runs.iter().find(|(id, _)| id.as_str() == "a-24").unwrap();
     assert_eq!((state.run.as_ref(), &state.life), (Some(id), &Life::Closed(Closed::Done)));
-    one.evidence.withdraw(&RunId::new("a-24")).unwrap();
-    assert!(two.evidence.runs().unwrap().iter().all(|(id, _)| id.as_str() != "a-24"));
+    // one that is taken back is kept as that, in place of what it was; and once more where it is verified again
+    let undo = Event::UndoStarted {
+        what: Undoing::Changes,
+        to: None,
+        steps: vec![],
+        on_failure: false,
+        reason: None,
+        program: String::new(),
+        by: None,
+    };
+    let at = jiff::Timestamp::now();
+    let events = [(at, opened("a-24")), (at, closed.clone()), (at, undo), (at, closed)];
+    for (upto, undoing) in [(3, true), (4, false)] {
+        one.evidence.keep(&RunId::new("a-24"), &events[..upto]).unwrap();
+        let runs = two.evidence.runs().unwrap();
+        let (_, state) = runs.iter().find(|(id, _)| id.as_str() == "a-24").unwrap();
+        assert_eq!((state.undoing.is_some(), state.is_closed()), (undoing, !undoing));
+    }
 }
