@@ -3,26 +3,26 @@
 use super::{World, eventually, play};
 use crate::apiserver;
 
-const TOML: &str = "[contexts.staging]\nstore = \"cluster\"\n";
+pub(super) const TOML: &str = "[contexts.staging]\nstore = \"cluster\"\n";
 
 /// A playbook of a part of the cluster, as tests share it.
-fn scoped(scope: &str, contexts: &str, outcome: &str, items: &str) -> String {
+pub(super) fn scoped(scope: &str, contexts: &str, outcome: &str, items: &str) -> String {
     play(contexts, outcome, items).replace(".contexts(", &format!(".scope(\"{scope}\").contexts("))
 }
 
-fn write(namespace: &str, name: &str) -> String {
+pub(super) fn write(namespace: &str, name: &str) -> String {
     format!(
         "step(\"Write {name}\").change(|| k8s::apply(#{{ apiVersion: \"v1\", kind: \"ConfigMap\",
     metadata: #{{ name: \"{name}\", namespace: \"{namespace}\" }} }}))"
     )
 }
 
-fn exists(namespace: &str, name: &str) -> String {
+pub(super) fn exists(namespace: &str, name: &str) -> String {
     format!("k8s::exists(\"ConfigMap/{namespace}/{name}\")")
 }
 
 /// A change, a gate and a change.
-fn with_gate(namespace: &str) -> String {
+pub(super) fn with_gate(namespace: &str) -> String {
     let items = format!(
         "{}.verify(\"it is there\", || {});\ngate(\"Go on?\");\nphase(\"Two\").goal(\"more\");\n{}.verify(\"it is there\", || {});",
         write(namespace, "first"),
@@ -45,17 +45,17 @@ fn with_signal(namespace: &str) -> String {
     scoped(namespace, "\"staging\"", &exists(namespace, "second"), &items)
 }
 
-fn signal(server: &apiserver::Cluster, namespace: &str) {
+pub(super) fn signal(server: &apiserver::Cluster, namespace: &str) {
     server.apply(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: signal, namespace: {namespace}}}}}"));
 }
 
 /// The Lease of a run.
-fn lease(server: &apiserver::Cluster, run: &str) -> Option<serde_json::Value> {
+pub(super) fn lease(server: &apiserver::Cluster, run: &str) -> Option<serde_json::Value> {
     let path = "/apis/coordination.k8s.io/v1/namespaces/runbook-system/leases?labelSelector=runbook/run%3D";
     server.client().read(&format!("{path}{run}"))["items"].as_array()?.first().cloned()
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

@@ -20,6 +20,7 @@ mod permission;
 mod preflight;
 mod secrets;
 mod undo;
+mod undo_locks;
 mod users;
 mod watches;
 mod web;

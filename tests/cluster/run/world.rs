@@ -143,9 +143,16 @@ impl World {
 
     /// Runs a command line to its end on a machine with this state folder.
     pub fn run_on(&self, machine: &str, line: &str) -> Outcome {
+        self.start_on(machine, line).ends()
+    }
+
+    /// Starts a command line on a machine with this state folder and a home of its own.
+    pub fn start_on(&self, machine: &str, line: &str) -> Live {
+        let (state, home) = (self.machine(machine), self.machine(&format!("home-of-{machine}")));
+        fs::create_dir_all(&home).unwrap();
         let mut command = self.command(line);
-        command.env("RUNBOOK_STATE_DIR", self.machine(machine));
-        self.spawn(command).ends()
+        command.env("RUNBOOK_STATE_DIR", state).env("HOME", home);
+        self.spawn(command)
     }
 
     /// Runs a command line to its end; `'…'` keeps words together.
@@ -184,7 +191,12 @@ impl World {
 
     /// The journal of a run, as far as it is whole.
     pub fn journal(&self, run: &str) -> Journal {
-        let path = self.root.path().join("state/runs").join(run).join("journal.jsonl");
+        self.journal_on("state", run)
+    }
+
+    /// The same on a machine with this state folder.
+    pub fn journal_on(&self, machine: &str, run: &str) -> Journal {
+        let path = self.machine(machine).join("runs").join(run).join("journal.jsonl");
         let text = fs::read_to_string(path).unwrap_or_default();
         Journal(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
