@@ -68,6 +68,7 @@ pub fn work() {
         "journal" => return journal::go_on(&folder),
         "start" => start(&folder),
         "resume" => resume(&folder),
+        "undo" => undo(&folder),
         other => panic!("no task is called {other}"),
     };
     let words = ended.unwrap_or_else(|error| json!({ "exit": error.exit_code().code(), "message": error.to_string() }));
@@ -92,6 +93,18 @@ fn resume(folder: &Path) -> Result<Value, Error> {
     let (run, _) = runs.into_iter().find(|(_, state)| state.as_ref().is_ok_and(|state| state.lines > 0)).unwrap();
     let run = runbook(folder, &play()).resume(run.as_str())?.start()?;
     Ok(words(&run.wait()))
+}
+
+fn undo(folder: &Path) -> Result<Value, Error> {
+    let runs = store(folder).runs().unwrap();
+    let (run, state) = runs.into_iter().find(|(_, state)| state.as_ref().is_ok_and(|state| state.lines > 0)).unwrap();
+    let play = play();
+    let mut undo = runbook(folder, &play).undo(run.as_str())?;
+    // one that goes on knows how far it was asked to go
+    if let Some(to) = play.to.filter(|_| state.unwrap().undoing.is_none()) {
+        undo = undo.to(&to);
+    }
+    Ok(words(&undo.order().start()?.wait()))
 }
 
 fn words(ended: &runbook::run::Ended) -> Value {

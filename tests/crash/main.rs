@@ -30,6 +30,7 @@ mod play;
 mod playbooks;
 mod servers;
 mod story;
+mod undos;
 mod world;
 
 /// What a child does; an ordinary test run passes by.

@@ -1,4 +1,4 @@
-//! Runs that are killed, and have to come to what an undisturbed run comes to.
+//! Runs that are killed, and undos of runs, and have to come to what an undisturbed one comes to.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use runbook::{
-    event::{Closed, Life, Line, Stated, StepStatus},
+    event::{Closed, Event, Life, Line, Part, Stated, StepState, StepStatus},
     model::{ExitCode, Verdict},
 };
 use serde_json::Value;
@@ -17,16 +17,18 @@ use crate::{
     apiserver::Cluster,
     kill::Kill,
     play::Play,
-    story::{Counts, Desk, each, uncertain},
+    story::{Counts, Deed, Desk, each, uncertain},
     world::{self, World},
 };
 
-/// What a run of it, undisturbed, comes to.
+/// What a run of it, or what is done with one, undisturbed, comes to.
 struct End {
     /// The kinds of its lines.
     kinds: Vec<String>,
     facts: Facts,
     world: World,
+    /// What was done that may not be done twice, sorted.
+    words: Vec<String>,
 }
 
 /// What has to be the same in the end, wherever the run was killed.
@@ -36,6 +38,8 @@ struct Facts {
     exit: Option<ExitCode>,
     /// Each step: its status, which verifies held before its change, and whether they hold now.
     steps: Vec<(String, StepStatus, Vec<Verdict>, Vec<Verdict>)>,
+    /// Each step's way back: whether it is at its end, and how much stays.
+    back: Vec<(String, bool, usize)>,
     /// What each effect found there.
     before: Vec<(String, Value)>,
     outcome: Vec<Verdict>,
@@ -62,7 +66,9 @@ fn facts(desk: &Desk) -> Facts {
     let verdicts = |results: &[runbook::event::VerifyResult]| results.iter().map(|result| result.verdict).collect();
     let steps = state.steps.iter();
     let effects = state.steps.values().flat_map(|step| &step.effects);
+    let back = state.steps.iter().filter_map(|(id, step)| Some((id.to_string(), step.undo.as_ref()?)));
     Facts {
+        back: back.map(|(id, undo)| (id, undo.complete, undo.left.len())).collect(),
         steps: steps.map(|(id, s)| (id.to_string(), s.status, s.before.clone(), verdicts(&s.verifies))).collect(),
         before: effects
             .flat_map(|effect| &effect.sent.before)
@@ -79,7 +85,7 @@ fn facts(desk: &Desk) -> Facts {
 
 /// The kinds of lines before which something outside of the journal happened, or was told. A kill before any other line is a
 /// kill after the one before it.
-pub const TELLING: [&str; 9] = [
+pub const TELLING: [&str; 11] = [
     "effect",
     "effected",
     "child.started",
@@ -88,8 +94,15 @@ pub const TELLING: [&str; 9] = [
     "step.changed",
     "step.verified",
     "outcome.verified",
+    "undo.step.ended",
+    "run.stopped",
     "run.closed",
 ];
+
+fn sorted(mut words: Vec<String>) -> Vec<String> {
+    words.sort();
+    words
+}
 
 /// Every place in a journal of so many lines.
 pub fn everywhere(lines: u64, kills: &[fn(u64) -> Kill]) -> Vec<Kill> {
@@ -98,7 +111,7 @@ pub fn everywhere(lines: u64, kills: &[fn(u64) -> Kill]) -> Vec<Kill> {
 
 /// A playbook, and what it comes to undisturbed.
 pub struct Matrix<'a> {
-    make: Box<dyn Fn() -> Play + Sync + 'a>,
+    make: Box<dyn Fn() -> Desk + Sync + 'a>,
     cluster: Option<&'a Cluster>,
     end: End,
     pub counts: Counts,
@@ -107,16 +120,41 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Plays it once, undisturbed.
     pub fn new(cluster: Option<&'a Cluster>, make: impl Fn() -> Play + Sync + 'a) -> Self {
-        let desk = Desk::new(make());
-        assert!(desk.start(None).success());
-        assert_eq!(desk.ended()["exit"], 0, "{}", desk.ended());
-        let facts = facts(&desk);
+        let matrix = Self::of(cluster, move || Desk::new(make()));
+        let facts = &matrix.end.facts;
         assert_eq!(facts.life, Life::Closed(Closed::Done));
         assert!(!facts.steps.is_empty() && facts.steps.iter().all(|(_, status, ..)| *status == StepStatus::Verified));
+        matrix
+    }
+
+    /// Of a run of it that is done: takes it back once, undisturbed. On a sandbox one run serves for all; where it has
+    /// children that are told by the run's name, each has its own.
+    pub fn of_undo(cluster: Option<&'a Cluster>, make: impl Fn() -> Play + Sync + 'a) -> Self {
+        let done = move || {
+            let desk = Desk::new(make());
+            assert!(desk.start(None).success());
+            assert_eq!(desk.state().life, Life::Closed(Closed::Done), "{}", desk.ended());
+            desk.into_undo()
+        };
+        let first = done();
+        let matrix = if cluster.is_none() && first.play().path.is_none() {
+            Self::of(cluster, move || first.copy())
+        } else {
+            Self::of(cluster, done)
+        };
+        let facts = &matrix.end.facts;
+        assert!(facts.back.iter().all(|(_, complete, left)| *complete && *left == 0), "{:?}", facts.back);
+        matrix
+    }
+
+    fn of(cluster: Option<&'a Cluster>, make: impl Fn() -> Desk + Sync + 'a) -> Self {
+        let desk = make();
+        assert!(desk.start(None).success());
+        assert_eq!(desk.ended()["exit"], 0, "{}", desk.ended());
         let world = desk.play().world(desk.folder(), cluster);
         assert!(!world.is_empty());
-        let kinds = desk.lines().into_iter().map(|line| line.kind).collect();
-        let end = End { kinds, facts, world };
+        let kinds = desk.own(&desk.lines()).iter().map(|line| line.kind.clone()).collect();
+        let end = End { kinds, facts: facts(&desk), world, words: sorted(desk.words()) };
         Self { make: Box::new(make), cluster, end, counts: Counts::default() }
     }
 
@@ -131,7 +169,7 @@ impl<'a> Matrix<'a> {
     }
 
     pub fn desk(&self) -> Desk {
-        Desk::new((self.make)())
+        (self.make)()
     }
 
     /// After each line, and before each one before which something happened.
@@ -168,7 +206,7 @@ impl<'a> Matrix<'a> {
 
     /// After a kill: to the same end, or to one that is not known and stays so.
     pub fn goes_on(&self, desk: &Desk, left: &[Line], kill: &str) {
-        if uncertain(left) {
+        if uncertain(desk.own(left)) {
             self.stays_unknown(desk, left, kill);
         } else {
             self.comes_to_the_end(desk, left, kill);
@@ -178,23 +216,24 @@ impl<'a> Matrix<'a> {
     /// Starts a run and kills it there. How often a verify is observed differs from run to run, so that one may be over
     /// before it comes to its last lines: then false.
     pub fn is_killed(&self, desk: &Desk, kill: Kill) -> bool {
+        let own = || u64::try_from(desk.own(&desk.lines()).len()).unwrap();
         let status = desk.start(Some(kill));
         if status.success() {
-            assert!(desk.state().is_closed(), "{kill:?}: {}", desk.ended());
-            assert!(kill.leaves().is_none_or(|leaves| desk.state().lines <= leaves), "{kill:?} was passed over");
+            assert!(desk.is_over(), "{kill:?}: {}", desk.ended());
+            assert!(kill.leaves().is_none_or(|leaves| own() <= leaves), "{kill:?} was passed over");
             return false;
         }
         assert_eq!(status.signal(), Some(9), "{kill:?}");
         self.counts.kills.fetch_add(1, Ordering::SeqCst);
         if let Some(leaves) = kill.leaves() {
-            assert_eq!(desk.state().lines, leaves, "{kill:?}");
+            assert_eq!(own(), leaves, "{kill:?}");
         }
         true
     }
 
-    /// Goes on until the run is closed, and compares what it came to.
+    /// Goes on until it is over, and compares what it came to.
     pub fn comes_to_the_end(&self, desk: &Desk, left: &[Line], kill: &str) {
-        if !desk.state().is_closed() {
+        if !desk.is_over() {
             assert!(desk.go_on(None).success(), "{kill}");
             self.counts.resumes.fetch_add(1, Ordering::SeqCst);
             assert_eq!(desk.ended()["exit"], 0, "{kill}: {}", desk.ended());
@@ -206,15 +245,52 @@ impl<'a> Matrix<'a> {
         assert!(world == self.end.world, "{kill}: {:#?}", world::differences(&world, &self.end.world));
     }
 
+    /// A run that is killed there and taken back is nowhere any more: what there is, is what `undone` says. The step that is
+    /// not certain goes first.
+    pub fn kill_and_take_back(&self, kill: Kill, then: Option<Kill>, undone: &Matrix) {
+        let desk = self.desk();
+        if !self.is_killed(&desk, kill) || desk.run().is_none() {
+            return;
+        }
+        let kill = format!("{kill:?}, then taken back, {then:?}");
+        let state = desk.state();
+        let doubtful = state.steps.iter().find(|(_, step)| step.is_uncertain()).map(|(id, _)| id.to_string());
+        let desk = desk.into_undo();
+        let mut left = desk.lines();
+        if then.is_some() && desk.start(then).signal() == Some(9) {
+            self.counts.kills.fetch_add(1, Ordering::SeqCst);
+            self.counts.count(&left, &desk.lines());
+            left = desk.lines();
+        }
+        if !desk.is_over() {
+            self.counts.resumes.fetch_add(1, Ordering::SeqCst);
+            assert!(desk.go_on(None).success(), "{kill}");
+            assert_eq!(desk.ended()["exit"], 0, "{kill}: {}", desk.ended());
+        }
+        self.counts.count(&left, &desk.lines());
+        let state = desk.state();
+        assert_eq!(state.life, Life::Closed(Closed::Undone), "{kill}");
+        let lines = desk.lines();
+        let first = desk.own(&lines).iter().find_map(|line| match line.event.as_ref() {
+            Some(Event::UndoStarted { steps, .. }) => steps.first().map(ToString::to_string),
+            _ => None,
+        });
+        assert!(doubtful.is_none() || first == doubtful, "{kill}: {first:?} goes before {doubtful:?}");
+        self.counts.uncertain.fetch_add(usize::from(doubtful.is_some()), Ordering::SeqCst);
+        let world = undone.settled(&desk);
+        assert!(world == undone.end.world, "{kill}: {:#?}", world::differences(&world, &undone.end.world));
+    }
+
     /// What was sent and may not be sent twice has no answer: asking again does not make it known.
     fn stays_unknown(&self, desk: &Desk, left: &[Line], kill: &str) {
         self.counts.uncertain.fetch_add(1, Ordering::SeqCst);
+        let unknown = if desk.deed() == Deed::Undo { ExitCode::UndoIncomplete } else { ExitCode::Unknown };
         let mut done = None;
         for _ in 0..2 {
             assert!(desk.go_on(None).success());
             self.counts.resumes.fetch_add(1, Ordering::SeqCst);
             let ended = desk.ended();
-            assert_eq!(ended["exit"], ExitCode::Unknown.code(), "{kill}: {ended}");
+            assert_eq!(ended["exit"], unknown.code(), "{kill}: {ended}");
             let message = ended["message"].as_str().unwrap();
             assert!(message.contains("may not be sent twice"), "{message}");
             assert_eq!(desk.state().life, Life::Stopped);
@@ -231,34 +307,50 @@ impl<'a> Matrix<'a> {
     /// Who looks at what is there can say it, and the run comes to its end with nothing done twice.
     fn is_settled(&self, desk: &Desk, kill: &str) {
         let state = desk.state();
-        let (step, _) = state.steps.iter().find(|(_, step)| step.is_uncertain()).expect("a step is uncertain");
+        let in_doubt = |step: &StepState| match desk.deed() {
+            Deed::Run => step.is_uncertain(),
+            Deed::Undo => step.effects_of(Part::Undo).iter().any(|effect| effect.results.is_none()),
+        };
+        let (step, _) = state.steps.iter().find(|(_, step)| in_doubt(step)).expect("a step is uncertain");
         // steps of these playbooks say in their titles which words they add
-        let wanted: &[&str] = if step.as_str().ends_with("two") || step.as_str().contains("two-words") {
-            &["two", "three"]
-        } else {
-            &["one"]
+        let two = step.as_str().ends_with("two") || step.as_str().contains("two-words");
+        let wanted: &[&str] = match (desk.deed(), two) {
+            (Deed::Run, true) => &["two", "three"],
+            (Deed::Run, false) => &["one"],
+            (Deed::Undo, true) => &["two-back", "three-back"],
+            (Deed::Undo, false) => &["one-back"],
         };
         let words = desk.words();
         let missing: Vec<&&str> = wanted.iter().filter(|word| !words.iter().any(|known| known == **word)).collect();
-        let outcome = match missing.len() {
-            0 => Stated::Applied,
-            n if n == wanted.len() => Stated::NotApplied,
-            _ => {
-                for word in &missing {
-                    desk.add_by_hand(word);
-                }
-                Stated::ByHand
+        let outcome = match (missing.len(), desk.deed()) {
+            (0, Deed::Run) => Stated::Applied,
+            (n, Deed::Run) if n == wanted.len() => Stated::NotApplied,
+            _ => Stated::ByHand,
+        };
+        if outcome == Stated::ByHand {
+            for word in &missing {
+                desk.add_by_hand(word);
+            }
+        }
+        let (run, runbook, why) = (desk.run().unwrap(), desk.runbook(), "it was looked at");
+        let order = match desk.deed() {
+            Deed::Run => runbook.resume(run.as_str()).unwrap().settle(step.as_str(), outcome, why),
+            Deed::Undo => {
+                runbook.done(run.as_str(), step.as_str(), Some(why)).unwrap();
+                runbook.undo(run.as_str()).unwrap().order()
             }
         };
-        let run = desk.run().unwrap();
-        let order = desk.runbook().resume(run.as_str()).unwrap();
-        let ended = order.settle(step.as_str(), outcome, "it was looked at").start().unwrap().wait();
+        let ended = order.start().unwrap().wait();
         self.counts.resumes.fetch_add(1, Ordering::SeqCst);
         assert_eq!(ended.exit, ExitCode::Done, "{kill}, stated {outcome:?}: {ended:?}");
-        assert_eq!(desk.state().exceptions.len(), 1, "{kill}");
-        let mut words = desk.words();
-        words.sort();
-        assert_eq!(words, ["one", "three", "two"], "{kill}, stated {outcome:?}");
+        let state = desk.state();
+        assert_eq!(state.life, self.end.facts.life, "{kill}");
+        assert_eq!(state.exceptions.len(), usize::from(desk.deed() == Deed::Run), "{kill}");
+        assert_eq!(sorted(desk.words()), self.end.words, "{kill}, stated {outcome:?}");
+        let world = desk.play().world(desk.folder(), self.cluster);
+        let differ = world::differences(&world, &self.end.world);
+        let other_order = |(name, ..): &(&str, _, _)| ["added", "tally"].contains(name);
+        assert!(differ.iter().all(other_order), "{kill}, stated {outcome:?}: {differ:#?}");
     }
 
     /// A word stands for an effect that may not happen twice.

@@ -23,6 +23,8 @@ pub struct Play {
     pub kubeconfig: Option<PathBuf>,
     /// What commands see of the environment, beside `HOME`, which is the desk's folder.
     pub path: Option<OsString>,
+    /// How far it is taken back; none for all of it.
+    pub to: Option<String>,
 }
 
 impl Play {
@@ -38,14 +40,28 @@ impl Play {
 
     /// The playbook whose commands are counted.
     pub fn counter() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/playbooks/commands");
-        let path = std::env::join_paths([folder, "/usr/bin".into(), "/bin".into()]).unwrap();
-        Self { path: Some(path), ..Self::named("commands/counter.rhai") }
+        Self::of_commands("counter.rhai")
     }
 
     /// The playbook whose command goes on as a test says.
     pub fn lingering() -> Self {
-        Self { playbook: Self::named("commands/linger.rhai").playbook, ..Self::counter() }
+        Self::of_commands("linger.rhai")
+    }
+
+    /// The playbook whose ways back are counted commands, and others.
+    pub fn there_and_back() -> Self {
+        Self::of_commands("back.rhai")
+    }
+
+    fn of_commands(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/playbooks/commands");
+        let path = std::env::join_paths([&folder, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
+        Self { path: Some(path), ..Self::of(&folder.join(name)) }
+    }
+
+    /// The same, taken back no further than to this step.
+    pub fn back_to(self, step: &str) -> Self {
+        Self { to: Some(step.into()), ..self }
     }
 
     /// The playbook about objects, on a fresh namespace with what it finds there.
@@ -75,7 +91,11 @@ impl Play {
     pub fn world(&self, folder: &Path, cluster: Option<&Cluster>) -> World {
         match (self.namespace(), cluster) {
             (Some(ns), Some(cluster)) => world::of_namespace(cluster, ns),
-            _ if self.path.is_some() => world::of_files(folder),
+            _ if self.path.is_some() => {
+                let mut world = world::of_files(folder);
+                world.append(&mut world::of_sandbox(&folder.join("state")));
+                world
+            }
             _ => world::of_sandbox(&folder.join("state")),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     kill::Kill,
     matrix::{Matrix, everywhere},
     play::Play,
-    story::{Desk, each},
+    story::{Desk, copy, each},
 };
 
 /// The playbooks of the repository.
@@ -21,7 +21,7 @@ fn playbooks() -> PathBuf {
 }
 
 /// The deploy-app playbook, whose route has to stay accepted for less long: it is the one wait that costs time.
-fn quick_deploy_app() -> tempfile::TempDir {
+pub fn quick_deploy_app() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy(&playbooks(), folder.path());
     let path = folder.path().join("deploy-app.rhai");
@@ -30,18 +30,6 @@ fn quick_deploy_app() -> tempfile::TempDir {
     assert_ne!(quick, text, "the playbook publishes its route");
     std::fs::write(path, quick).unwrap();
     folder
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            std::fs::create_dir(&to).unwrap();
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What is left of a run that was killed, and what became of it.
 
 use std::{
-    collections::BTreeSet,
     io::Write as _,
     path::Path,
     process::{Child as Process, ExitStatus},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use runbook::{
-    event::{Event, Line, RunState, Store},
+    event::{Event, Line, Part, RunState, Store},
     journal::Disk,
     model::{RunId, StepId},
     run::Ended,
@@ -29,32 +28,76 @@ use crate::{
 /// How many children work at once: they wait most of the time.
 const AT_ONCE: usize = 12;
 
+/// What is done with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    Run,
+    Undo,
+}
+
 /// A folder that one run is played in, by one process after the other.
 pub struct Desk {
     folder: tempfile::TempDir,
     play: Play,
+    deed: Deed,
+    /// How many lines there were before the deed.
+    before: usize,
 }
 
 impl Desk {
     pub fn new(play: Play) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), play }
+        Self { folder: tempfile::tempdir().unwrap(), play, deed: Deed::Run, before: 0 }
+    }
+
+    /// The run is taken back from here on.
+    pub fn into_undo(mut self) -> Self {
+        (self.before, self.deed) = (self.lines().len(), Deed::Undo);
+        self
+    }
+
+    /// The same with another folder.
+    pub fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(self.folder(), folder.path());
+        Self { folder, play: self.play.clone(), ..*self }
+    }
+
+    pub fn deed(&self) -> Deed {
+        self.deed
     }
 
     pub fn start(&self, kill: Option<Kill>) -> ExitStatus {
-        Child::new("start", self.folder.path()).playing(&self.play).ends(kill)
+        self.child("start").ends(kill)
     }
 
     /// Starts it and goes away.
     pub fn begin(&self) -> Process {
-        Child::new("start", self.folder.path()).playing(&self.play).begins()
+        self.child("start").begins()
     }
 
     /// Goes on; a run without any line cannot, and is started anew.
     pub fn go_on(&self, kill: Option<Kill>) -> ExitStatus {
-        if self.run().is_none() {
-            return self.start(kill);
+        let task = if self.run().is_none() { "start" } else { "resume" };
+        self.child(task).ends(kill)
+    }
+
+    fn child(&self, task: &str) -> Child {
+        let task = if self.deed == Deed::Undo { "undo" } else { task };
+        Child::new(task, self.folder.path()).playing(&self.play)
+    }
+
+    /// Whether what is done with the run has come to its end.
+    pub fn is_over(&self) -> bool {
+        let state = self.state();
+        match self.deed {
+            Deed::Run => state.is_closed(),
+            Deed::Undo => !self.own(&self.lines()).is_empty() && state.undoing.is_none(),
         }
-        Child::new("resume", self.folder.path()).playing(&self.play).ends(kill)
+    }
+
+    /// Those of the run's lines that were written by what is done with it.
+    pub fn own<'a>(&self, lines: &'a [Line]) -> &'a [Line] {
+        lines.get(self.before..).unwrap_or_default()
     }
 
     /// Reaches its API server through this one.
@@ -144,6 +187,19 @@ impl Desk {
     }
 }
 
+/// A folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
 /// How many lines of a killed process are not where they were.
 pub fn lost(left: &[Line], all: &[Line]) -> usize {
     left.iter().enumerate().filter(|(n, line)| all.get(*n).is_none_or(|kept| kept.text != line.text)).count()
@@ -151,18 +207,20 @@ pub fn lost(left: &[Line], all: &[Line]) -> usize {
 
 /// How many effects were sent again that were answered before, or that may not be sent twice.
 pub fn duplicates(lines: &[Line]) -> usize {
-    let mut final_ones: BTreeSet<(StepId, u32)> = BTreeSet::new();
+    let mut final_ones: Vec<(StepId, Part, u32)> = vec![];
     let mut count = 0;
     for line in lines {
         match line.event.as_ref().unwrap() {
             Event::Effect { step, effect } => {
-                let id = (step.clone(), effect.seq);
+                let id = (step.clone(), effect.part, effect.seq);
                 count += usize::from(final_ones.contains(&id));
                 if !effect.idempotent {
-                    final_ones.insert(id);
+                    final_ones.push(id);
                 }
             }
-            Event::Effected { step, seq, error: None, .. } => drop(final_ones.insert((step.clone(), *seq))),
+            Event::Effected { step, seq, part, error: None, .. } => {
+                final_ones.push((step.clone(), *part, *seq));
+            }
             _ => {}
         }
     }
