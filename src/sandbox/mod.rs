@@ -7,6 +7,7 @@
 
 mod admit;
 mod apply;
+mod behind;
 mod control;
 mod controllers;
 mod defaults;

@@ -18,7 +18,7 @@ use super::read::{self, Form};
 use super::request::{Call, Place, Query, Target, target};
 use super::status::ApiError;
 use super::store::Store;
-use super::{Body, Sandbox, discovery, openapi, patch, pods, protobuf, remove, table, watch, write};
+use super::{Body, Sandbox, behind, discovery, openapi, patch, pods, protobuf, remove, table, watch, write};
 
 /// The largest body a server takes, in bytes.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -136,6 +136,9 @@ fn answer(store: &Arc<Store>, call: &Call) -> Result<Response<Body>, ApiError> {
         Some(pods::Answer::Text(text)) => return Ok(respond(200, "text/plain", text)),
         Some(pods::Answer::Json(code, body)) => return Ok(json(code, &body)),
         None => {}
+    }
+    if let Some((code, body)) = behind::answer(store, call).transpose()? {
+        return Ok(json(code, &body));
     }
     let registry = store.registry();
     let target = target(&registry, &call.path)?;

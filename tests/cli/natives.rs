@@ -184,3 +184,23 @@ step("Drain").change(|| k8s::drain("node-z")).verify("no new pods", || k8s::get(
     );
     world.go().exits(0);
 }
+
+#[test]
+fn a_service_and_a_pod_of_a_sandbox_answer_through_the_api_once_they_are_ready() {
+    let world = shop(
+        "{}",
+        r#"step("Serve").change(|| k8s::apply(`
+{apiVersion: v1, kind: Service, metadata: {name: shop, namespace: web}, spec: {selector: {app: shop}, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: nobody, namespace: web}, spec: {selector: {app: nobody}, ports: [{port: 80}]}}
+`))
+    .verify("it answers", || k8s::http("Service/web/shop", "/healthz").status == 200)
+    .verify("by its port", || k8s::http("Service/web/shop", "/healthz", #{ port: 80 }).json.path == "/healthz")
+    .verify("its pod answers", || k8s::http("Pod/web/" + k8s::list("Pod", "web")[0].metadata.name, "info?short=1").json.path == "/info")
+    .verify("nobody is there", || { let r = k8s::http("Service/web/nobody", "/"); r.status == 503 && r.body.contains("no endpoints") });
+step("Look").verify("a port that is not there", || k8s::http("Service/web/shop", "/", #{ port: 81 }).status == 200).within("100ms");
+"#,
+    );
+    world.go().exits(10).says("it has no port `81`; it has `http` (80)");
+    assert_eq!(world.journal(&world.only()).of("step.verified").len(), 2);
+}

@@ -36,6 +36,7 @@ const AREAS: &[(&str, &str, f64)] = &[
     ("lists", include_str!("requests/lists.txt"), 99.0),
     ("missing", include_str!("requests/missing.txt"), 100.0),
     ("patch", include_str!("requests/patch.txt"), 99.0),
+    ("proxy", include_str!("requests/proxy.txt"), 100.0),
     ("quotas", include_str!("requests/quotas.txt"), 98.0),
     ("validation", include_str!("requests/validation.txt"), 100.0),
     ("watch", include_str!("requests/watch.txt"), 95.0),
