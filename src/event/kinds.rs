@@ -546,6 +546,8 @@ pub enum Event {
 impl Event {
     /// The sort of evidence that is what a command answered: `{status, stdout, stderr}`.
     pub const OUTPUT: &'static str = "output";
+    /// What stands as the stderr of a child that outlived its process, so that nobody saw how it ended.
+    pub const UNSEEN_END: &'static str = "its end was not seen";
     /// The sort of evidence that is the end of what a pod logged.
     pub const LOGS: &'static str = "logs";
     /// What stands as evidence for the status of an object that has none.

@@ -92,6 +92,7 @@ impl Commands {
             let at = one.at.to_zoned(zone.clone());
             let step = one.step.as_ref().map(|step| format!(", step {step}")).unwrap_or_default();
             let how = match one.status {
+                ..0 if one.stderr == Event::UNSEEN_END => "status unknown".into(),
                 ..0 => format!("ended by signal {}", one.status.unsigned_abs()),
                 _ => format!("status {}", one.status),
             };

@@ -124,10 +124,15 @@ fn of_event(before: &Follow, line: &Line, event: &Event, verbs: super::Verbs) ->
         Event::ChildStarted { command, .. } => {
             vec![entry(Mark::Detail, "command", cut(&one_line(&command.join(" ")), 200))]
         }
-        Event::ChildEnded { pid, status, .. } => {
+        Event::ChildEnded { pid, status, stderr, .. } => {
             let command = before.children.get(pid).map_or("a command", String::as_str);
             // whether that is a failure, the step says
-            vec![entry(Mark::Detail, "command", format!("{} ended with {status}", cut(command, 120)))]
+            let how = match status {
+                0.. => format!(" ended with status {status}"),
+                _ if stderr == Event::UNSEEN_END => format!(": {stderr}"),
+                _ => format!(" was ended by signal {}", status.unsigned_abs()),
+            };
+            vec![entry(Mark::Detail, "command", format!("{}{how}", cut(command, 120)))]
         }
         Event::Noted { text, step, via } => {
             let during = step.as_ref().map(|step| format!(" (during {step})")).unwrap_or_default();

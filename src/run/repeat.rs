@@ -100,7 +100,7 @@ impl Run {
                 pid,
                 status: -1,
                 stdout: String::new(),
-                stderr: "its end was not seen".into(),
+                stderr: Event::UNSEEN_END.into(),
             })?;
         }
         // one whose process ended between starting it and noting that is known by the effect that has no answer
