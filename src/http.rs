@@ -348,8 +348,7 @@ fn parse(text: &str) -> Result<Url, HttpError> {
 }
 
 fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    is_loopback(url.host_str().unwrap_or_default().trim_matches(['[', ']']))
 }
 
 /// The host that a URL asks, in lower case, without port.
@@ -357,6 +356,17 @@ pub fn host_of(url: &str) -> Result<String, HttpError> {
     let host = parse(url)?;
     let host = host.host_str().unwrap_or_default();
     Ok(host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// The host and port that a URL asks, e.g. `api.example.com:6443`.
+pub fn place_of(url: &str) -> Result<String, HttpError> {
+    let port = parse(url)?.port_or_known_default().unwrap_or_default();
+    Ok(format!("{}:{port}", host_of(url)?))
+}
+
+/// Whether a host is this machine, by its name or address.
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The host that a URL asks, and the path that it asks for there, with its query.

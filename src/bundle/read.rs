@@ -155,7 +155,8 @@ fn walk(root: &Path, folder: &str, depth: usize, out: &mut Vec<String>) -> Resul
     let entries = fs::read_dir(&full).map_err(|source| BundleError::Unreadable { path: folder.into(), source })?;
     let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort();
-    for name in names.into_iter().filter(|name| !name.starts_with('.')) {
+    // what is hidden is nobody's input, but for what says what a chart leaves out
+    for name in names.into_iter().filter(|name| !name.starts_with('.') || name == ".helmignore") {
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         if root.join(&path).is_dir() {
             if depth == DEPTH {

@@ -1,4 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use http::Uri;
 use kube::config::{Cluster as ClusterEntry, Config, ExecAuthCluster, ExecInteractiveMode, Kubeconfig, NamedContext};
@@ -18,6 +22,18 @@ pub struct KubeconfigSource {
     pub explicit: bool,
     /// Whether an exec plugin may ask on the terminal.
     pub interactive: bool,
+    /// What was read of them, where they are not read again.
+    read: Option<Read>,
+}
+
+/// A kubeconfig as it was read. It holds credentials, and is not shown.
+#[derive(Clone, PartialEq, Eq)]
+struct Read(Arc<str>);
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl KubeconfigSource {
@@ -31,12 +47,40 @@ impl KubeconfigSource {
         } else {
             listed
         };
-        Self { files, explicit: false, interactive: false }
+        Self::of(files)
+    }
+
+    /// Files of which any may be missing.
+    pub fn of(files: Vec<PathBuf>) -> Self {
+        Self { files, explicit: false, interactive: false, read: None }
     }
 
     /// One file, which has to exist.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { files: vec![path.into()], explicit: true, interactive: false }
+        Self { explicit: true, ..Self::of(vec![path.into()]) }
+    }
+
+    /// The same with this context only, as it is now: what becomes of the files later, it does not see.
+    ///
+    /// # Errors
+    /// [`ClusterError::Config`], where there is no such context or a part of it is missing.
+    pub fn frozen(&self, kube_context: &str) -> Result<Self, ClusterError> {
+        let read = Some(Read(self.only(kube_context)?.into()));
+        Ok(Self { read, ..self.clone() })
+    }
+
+    /// The API servers that its contexts lead to, each context with a URL.
+    ///
+    /// # Errors
+    /// [`ClusterError::Config`], where a file cannot be read.
+    pub fn servers(&self) -> Result<Vec<(String, String)>, ClusterError> {
+        let kubeconfig = self.read()?;
+        let server = |named: &NamedContext| {
+            let cluster = &named.context.as_ref()?.cluster;
+            let entry = kubeconfig.clusters.iter().find(|entry| entry.name == *cluster)?;
+            Some((named.name.clone(), entry.cluster.as_ref()?.server.clone()?))
+        };
+        Ok(kubeconfig.contexts.iter().filter_map(server).collect())
     }
 
     /// The names of its contexts, sorted.
@@ -71,6 +115,10 @@ impl KubeconfigSource {
     }
 
     fn read(&self) -> Result<Kubeconfig, ClusterError> {
+        if let Some(Read(text)) = &self.read {
+            return serde_json::from_str(text)
+                .map_err(|error| config(format!("the kubeconfig as it was read: {error}"), vec![self.said_where()]));
+        }
         let mut merged: Option<Kubeconfig> = None;
         for file in &self.files {
             if !self.explicit && !file.exists() {
@@ -323,11 +371,7 @@ contexts:
     fn files_of_a_list_may_be_missing_and_a_named_one_may_not() {
         let (folder, source) = folder();
         let missing = folder.path().join("missing");
-        let list = KubeconfigSource {
-            files: vec![missing.clone(), source.files[0].clone()],
-            explicit: false,
-            interactive: false,
-        };
+        let list = KubeconfigSource::of(vec![missing.clone(), source.files[0].clone()]);
         assert!(list.config("staging").is_ok());
         let none = KubeconfigSource { files: vec![missing.clone()], ..list };
         assert!(error(&none, "staging").0.contains("no kubeconfig found"));
@@ -340,8 +384,7 @@ contexts:
         let first = folder.path().join("first");
         let text = "clusters: [{name: one, cluster: {server: \"https://10.0.0.1\"}}]\ncontexts: []\nusers: []\n";
         std::fs::write(&first, text).unwrap();
-        let list =
-            KubeconfigSource { files: vec![first, source.files[0].clone()], explicit: false, interactive: false };
+        let list = KubeconfigSource::of(vec![first, source.files[0].clone()]);
         assert_eq!(list.config("staging").unwrap().cluster_url, "https://10.0.0.1");
     }
 
@@ -358,6 +401,19 @@ contexts:
         assert!(Path::new(ca).is_absolute() && Path::new(ca).starts_with(folder.path()), "{ca}");
         assert!(!text.contains("other"), "{text}");
         assert!(source.only("nowhere").is_err());
+    }
+
+    #[test]
+    fn a_frozen_one_does_not_see_what_becomes_of_its_files() {
+        let (_folder, source) = folder();
+        let frozen = source.frozen("staging").unwrap();
+        std::fs::write(&source.files[0], KUBECONFIG.replace("127.0.0.1:6443", "10.9.9.9")).unwrap();
+        assert_eq!(source.config("staging").unwrap().cluster_url, "https://10.9.9.9/");
+        assert_eq!(frozen.config("staging").unwrap().cluster_url, "https://127.0.0.1:6443");
+        assert!(frozen.only("staging").unwrap().contains("127.0.0.1:6443"));
+        assert!(!format!("{frozen:?}").contains("s3cret"), "{frozen:?}");
+        let servers = source.servers().unwrap();
+        assert!(servers.contains(&("bad-ca".to_owned(), "https://k8s:6443".to_owned())), "{servers:?}");
     }
 
     #[test]

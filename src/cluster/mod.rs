@@ -68,6 +68,8 @@ struct Inner {
     client: kube::Client,
     handle: Handle,
     server: String,
+    /// Host and port of the proxy that is gone through.
+    proxy: Option<String>,
     ca: Option<Digest>,
     discovery: Discovery,
     notes: wire::Notes,
@@ -81,6 +83,10 @@ impl Cluster {
     pub fn connect(handle: &Handle, source: &KubeconfigSource, kube_context: &str) -> Result<Self, ClusterError> {
         let config = source.config(kube_context)?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        // a proxy's URL may hold a password
+        let proxy = config.proxy_url.as_ref().and_then(|proxy| {
+            Some(format!("{}:{}", proxy.host()?, proxy.port_u16().map_or_else(String::new, |port| port.to_string())))
+        });
         let ca = config
             .root_cert
             .as_ref()
@@ -91,7 +97,7 @@ impl Cluster {
         let _entered = handle.enter();
         let client = kube::Client::try_from(config)
             .map_err(|error| kubeconfig::unusable(kube_context, plugin.as_deref(), &error))?;
-        Ok(Self::of(handle, client, server, ca))
+        Ok(Self::of(handle, client, server, ca, proxy))
     }
 
     /// A cluster behind a tower service: the sandbox, or a scripted server in tests.
@@ -104,7 +110,7 @@ impl Cluster {
         B::Error: Into<BoxError>,
     {
         let _entered = handle.enter();
-        Self::of(handle, kube::Client::new(service, "default"), server.into(), None)
+        Self::of(handle, kube::Client::new(service, "default"), server.into(), None, None)
     }
 
     /// The embedded cluster.
@@ -112,11 +118,12 @@ impl Cluster {
         Self::service(handle, sandbox.service(), EMBEDDED)
     }
 
-    fn of(handle: &Handle, client: kube::Client, server: String, ca: Option<Digest>) -> Self {
+    fn of(handle: &Handle, client: kube::Client, server: String, ca: Option<Digest>, proxy: Option<String>) -> Self {
         let inner = Inner {
             client,
             handle: handle.clone(),
             server,
+            proxy,
             ca,
             discovery: Discovery::default(),
             notes: wire::Notes::default(),
@@ -127,6 +134,20 @@ impl Cluster {
     /// The server's URL; `sandbox` for an embedded one.
     pub fn server(&self) -> &str {
         &self.inner.server
+    }
+
+    /// Where it is asked for, in words: the server's URL, and the proxy that is gone through.
+    pub fn asked_at(&self) -> String {
+        match &self.inner.proxy {
+            Some(proxy) => {
+                format!(
+                    "{}, through the proxy {} (proxy-url of the kubeconfig, or HTTPS_PROXY)",
+                    self.inner.server,
+                    proxy.trim_end_matches(':')
+                )
+            }
+            None => self.inner.server.clone(),
+        }
     }
 
     /// The server's warnings (deprecated APIs and the like) since the last call, each once, in order.

@@ -41,6 +41,7 @@ struct Seen {
     reads: Vec<Read>,
     looks: Vec<Look>,
     commands: Vec<Commanded>,
+    urls: Vec<(String, Option<Place>)>,
     trouble: Option<EffectError>,
     remark: Option<String>,
     place: Option<Place>,
@@ -232,6 +233,20 @@ impl Call {
         let (tool, subcommand) = (class.tool.clone(), class.subcommand.clone());
         let has_rules = rules::has_rules(&class.tool);
         self.seen().commands.push(Commanded { tool, subcommand, argv: argv.to_vec(), has_rules });
+    }
+
+    /// The origins of the URLs that it would ask in a trial, with where it does; each once.
+    pub fn urls(&self) -> Vec<(String, Option<Place>)> {
+        let mut urls = self.seen().urls.clone();
+        urls.sort();
+        urls.dedup();
+        urls
+    }
+
+    pub(super) fn asked(&self, url: String) {
+        let mut seen = self.seen();
+        let place = seen.place.clone();
+        seen.urls.push((url, place));
     }
 
     pub(super) fn read(&self, read: Read) {

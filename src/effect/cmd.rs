@@ -14,7 +14,7 @@ use crate::{
     model::{Place, Read, RunId, StepId, Touch, Verb},
     process::{
         self, Command, Ended, Environment, Finished, Hooks, Reachable, Started,
-        rules::{self, Class, Kind},
+        rules::{self, Class, Kind, Reach},
     },
     redact::REPLACEMENT,
 };
@@ -83,6 +83,9 @@ impl Call {
             return Ok(CommandAnswer { status: 0, stdout: String::new(), stderr: String::new(), secret: class.secret });
         }
         self.read(Read::Polled(argv.join(" ")));
+        if class.reach == Reach::Kubeconfig {
+            self.door(native)?.not_another(&self.patience()).map_err(|error| self.ran_into(error))?;
+        }
         let answer = self.spawn(&class, argv, input, None, &mut |_| Ok(()))?;
         self.answered(self.scrubbed(&argv.join(" ")), &answer);
         Ok(answer)
@@ -128,7 +131,7 @@ impl Call {
         ledger.perform(
             intent,
             // before it is journaled: what is refused was not sent
-            || self.held(&class).map(|_| vec![]),
+            || self.held(&class).and_then(|_| self.workplace(native, &class)).map(|_| vec![]),
             |_| {
                 let mut pid = 0;
                 let (run, step, part, seq) = ledger.current();
@@ -201,6 +204,7 @@ impl Call {
     ) -> Result<CommandAnswer, EffectError> {
         let door = self.door("cmd")?;
         let (reach, context) = self.held(class)?;
+        let workplace = self.workplace("cmd", class)?;
         let mut env = Environment::new(door.parts.environment.iter().cloned(), &door.parts.env, &reach);
         for (name, value) in &input.env {
             env = env.with(name, value).map_err(|why| EffectError::new(Sort::Refused, why))?;
@@ -212,7 +216,7 @@ impl Call {
         let mut command = Command::new(&command_line, env.variables());
         command.timeout = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         command.stdin = input.stdin.as_ref().map(String::as_bytes);
-        command.cwd = door.parts.folder.as_deref();
+        command.cwd = workplace.path();
         let mut refused = None;
         let mut hooks = Hooks {
             on_start: &mut |child| {

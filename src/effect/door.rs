@@ -8,7 +8,9 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectError, Elsewhere, Manifests, Module, RepoPlace, Sort, outlast::outlast};
+use super::{
+    EffectError, Elsewhere, HostRule, Manifests, Module, RepoPlace, Sort, held::TalosContext, outlast::outlast,
+};
 use crate::{
     bundle::Bundle,
     cluster::{Cluster, Patience},
@@ -25,15 +27,6 @@ const IDENTITY: Duration = Duration::from_secs(30);
 
 /// Makes something at its first use; what went wrong then is said at every use.
 pub(super) type Lazy<T> = Box<dyn Fn() -> Result<T, EffectError> + Send + Sync>;
-
-/// Which http hosts belong to which context.
-#[derive(Clone, Debug, Default)]
-pub struct HostRule {
-    /// Patterns of this context, e.g. `*.example.com`.
-    pub own: Vec<String>,
-    /// Patterns of the other contexts, with their names.
-    pub others: Vec<(String, Vec<String>)>,
-}
 
 /// What a door opens to.
 pub struct DoorParts {
@@ -79,12 +72,23 @@ pub struct Door {
     cluster: OnceLock<Result<Cluster, EffectError>>,
     http: OnceLock<Result<Http, EffectError>>,
     kubeconfig: OnceLock<Result<PrivateKubeconfig, EffectError>>,
+    /// The cluster's UID, as it was first asked.
+    uid: OnceLock<String>,
+    /// What the context's talosconfig said first.
+    pub(super) talos: OnceLock<TalosContext>,
 }
 
 impl Door {
     /// A door to these.
     pub fn new(parts: DoorParts) -> Arc<Self> {
-        Arc::new(Self { parts, cluster: OnceLock::new(), http: OnceLock::new(), kubeconfig: OnceLock::new() })
+        Arc::new(Self {
+            parts,
+            cluster: OnceLock::new(),
+            http: OnceLock::new(),
+            kubeconfig: OnceLock::new(),
+            uid: OnceLock::new(),
+            talos: OnceLock::new(),
+        })
     }
 
     /// The context that it opens to.
@@ -117,13 +121,15 @@ impl Door {
             return Ok(Some(self.identity_elsewhere(elsewhere, cancel)?));
         }
         let patience = Patience { deadline: Some(Instant::now() + IDENTITY), cancel: cancel.clone() };
-        Ok(Some(self.cluster()?.identity(&patience)?))
+        let identity = self.cluster()?.identity(&patience)?;
+        let _ = self.uid.set(identity.uid.clone());
+        Ok(Some(identity))
     }
 
-    /// The URL of its API server; none for a sandbox, or where no client could be made.
-    pub fn server(&self) -> Option<String> {
+    /// Where its API server is asked for, in words; none for a sandbox, or where no client could be made.
+    pub fn asked_at(&self) -> Option<String> {
         let cluster = self.parts.sandbox.is_none().then(|| self.cluster().ok()).flatten()?;
-        Some(cluster.server().into())
+        Some(cluster.asked_at())
     }
 
     /// What the time is by the API server's clock, once it has answered; none for a sandbox, whose clock is this machine's.
@@ -157,13 +163,27 @@ impl Door {
         if outlast(&patience, |patience| cluster.check_uid(uid, patience))? {
             return Ok(());
         }
-        Err(EffectError::new(
+        Err(self.another(uid))
+    }
+
+    /// Refuses where it is certain that it is another cluster than the one that was asked first.
+    pub(super) fn not_another(&self, patience: &Patience) -> Result<(), EffectError> {
+        let (Some(uid), Some(cluster)) = (self.uid.get(), self.answered()) else { return Ok(()) };
+        match cluster.check_uid(uid, patience) {
+            Ok(false) => Err(self.another(uid)),
+            // what cannot be reached now, the one who asks says better
+            _ => Ok(()),
+        }
+    }
+
+    fn another(&self, uid: &str) -> EffectError {
+        EffectError::new(
             Sort::Identity,
             format!(
                 "context {} is another cluster now: its kube-system no longer has UID {uid}",
                 self.parts.target.name
             ),
-        ))
+        )
     }
 
     /// The API server's warnings since the last call, each once; none where nothing was connected.

@@ -30,6 +30,13 @@ pub enum Elsewhere {
     Repository(String),
 }
 
+/// The current context of a talosconfig: its name and endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TalosContext {
+    name: String,
+    endpoints: Vec<String>,
+}
+
 impl Call {
     /// What the command reaches its context by, and the name that it is given; refused where it names a node of another
     /// cluster, or where the context does not say what its tool is to reach.
@@ -42,6 +49,15 @@ impl Call {
             Reach::None => Ok((reach, None)),
             Reach::Kubeconfig => {
                 let private = door.kubeconfig()?;
+                if !private.is_unchanged() {
+                    let message = format!(
+                        "the run's own kubeconfig was written anew by a command, and may lead elsewhere than to context {name}"
+                    );
+                    return Err(self.ran_into(
+                        EffectError::new(Sort::Identity, message)
+                            .help("leave out the command that does so, then resume: a resume writes it as it was"),
+                    ));
+                }
                 reach.kubeconfig = Some(private.path());
                 Ok((reach, Some(private.context().to_owned())))
             }
@@ -54,9 +70,20 @@ impl Call {
                         format!("[contexts.{name}] talosconfig = \"PATH\""),
                     );
                 };
-                self.own_nodes(door, path, class)?;
+                let now = talos_context(path)?;
+                let first = door.talos.get_or_init(|| now.clone());
+                if *first != now {
+                    let message = format!(
+                        "the talosconfig {} says another context or other endpoints than when it was first used: {first}, now {now}",
+                        path.display()
+                    );
+                    let help = format!("talosctl config context {}, then resume", first.name);
+                    return Err(self.ran_into(EffectError::new(Sort::Identity, message).help(help)));
+                }
+                self.own_nodes(door, &now.endpoints, class)?;
                 reach.talosconfig = Some(path.clone());
-                Ok((reach, None))
+                // whatever its current one is by then
+                Ok((reach, Some(now.name)))
             }
             Reach::Project => {
                 let Some(Elsewhere::Project(project)) = &door.parts.elsewhere else {
@@ -72,8 +99,8 @@ impl Call {
     }
 
     /// Refuses a node or endpoint that is not one of the pinned cluster's.
-    fn own_nodes(&self, door: &Door, talosconfig: &std::path::Path, class: &Class) -> Result<(), EffectError> {
-        let mut own: BTreeSet<String> = endpoints(talosconfig)?.into_iter().collect();
+    fn own_nodes(&self, door: &Door, endpoints: &[String], class: &Class) -> Result<(), EffectError> {
+        let mut own: BTreeSet<String> = endpoints.iter().cloned().collect();
         let cluster = door.cluster()?;
         let listed = self.outlast(|patience| cluster.list("Node", None, &Selector::default(), patience));
         for node in listed.map_err(|error| self.ran_into(error.into()))?.items {
@@ -89,8 +116,8 @@ impl Call {
     }
 }
 
-/// The endpoints of a talosconfig's own context.
-fn endpoints(path: &std::path::Path) -> Result<Vec<String>, EffectError> {
+/// A talosconfig's own context.
+fn talos_context(path: &std::path::Path) -> Result<TalosContext, EffectError> {
     let shown = path.display().to_string();
     let bad = |why: String| EffectError::new(Sort::Refused, format!("the talosconfig {shown} cannot be used: {why}"));
     let file = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
@@ -102,7 +129,14 @@ fn endpoints(path: &std::path::Path) -> Result<Vec<String>, EffectError> {
         return Err(bad(format!("it has no context {name}, which it says is the current one")));
     }
     let endpoints = own["endpoints"].as_array().into_iter().flatten();
-    Ok(endpoints.filter_map(|endpoint| endpoint.as_str().map(ToOwned::to_owned)).collect())
+    let endpoints = endpoints.filter_map(|endpoint| endpoint.as_str().map(ToOwned::to_owned)).collect();
+    Ok(TalosContext { name: name.to_owned(), endpoints })
+}
+
+impl std::fmt::Display for TalosContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.name, self.endpoints.join(", "))
+    }
 }
 
 impl Door {

@@ -26,7 +26,8 @@ impl Door {
             return if is_executable(&path) { Ok(path) } else { Err(vec![]) };
         }
         let path = self.parts.environment.iter().find(|(key, _)| key == "PATH").map(|(_, value)| value.as_os_str());
-        let folders: Vec<PathBuf> = std::env::split_paths(path.unwrap_or(OsStr::new(""))).collect();
+        let path = process::absolute(path.unwrap_or(OsStr::new("")));
+        let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
         if let Some(found) = folders.iter().map(|folder| folder.join(name)).find(|path| is_executable(path)) {
             return Ok(found);
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use serde_json::{Value, json};
 
 use super::{
-    Call, EffectError, HostRule, Mode, Sort,
+    Call, EffectError, Mode, Sort,
     ledger::{Answer, Intent},
 };
 use crate::{
@@ -23,24 +23,6 @@ pub struct HttpReply {
     pub headers: BTreeMap<String, String>,
     /// The body as text, its first MiB.
     pub body: String,
-}
-
-impl HostRule {
-    /// The other context that a host belongs to, where it does not belong to this one.
-    pub fn belongs_elsewhere(&self, host: &str) -> Option<&str> {
-        if self.is_own(host) {
-            return None;
-        }
-        self.others
-            .iter()
-            .find(|(_, patterns)| patterns.iter().any(|pattern| http::host_matches(pattern, host)))
-            .map(|(name, _)| name.as_str())
-    }
-
-    /// Whether a host is declared for this context.
-    pub fn is_own(&self, host: &str) -> bool {
-        self.own.iter().any(|pattern| http::host_matches(pattern, host))
-    }
 }
 
 /// What is sent besides the URL.
@@ -79,6 +61,7 @@ impl Call {
         };
         self.allow(native, Mode::Read)?;
         if self.trial.is_some() {
+            self.asks(url);
             return Ok(HttpReply { status: 200, headers: BTreeMap::new(), body: String::new() });
         }
         let scrubber = &self.door(native)?.parts.scrubber;
@@ -97,6 +80,7 @@ impl Call {
         }
         let target = self.scrubbed(url);
         if let Some(trial) = &self.trial {
+            self.asks(url);
             let mut touch = Touch::new(Verb::Post, target.as_str());
             touch.remark = Some("what was posted has no automatic way back".into());
             trial.touch(touch);
@@ -155,13 +139,10 @@ impl Call {
         let door = self.door(native)?;
         let (host, path) =
             http::host_and_path(url).map_err(|error| EffectError::new(Sort::Argument, error.to_string()))?;
-        if let Some(other) = door.parts.hosts.belongs_elsewhere(&host) {
-            let own = &door.target().name;
-            let message = format!("{host} belongs to context {other}; this run works on {own}");
-            return Err(EffectError::new(Sort::Identity, message)
-                .help(format!("declare it for this context: [contexts.{own}] hosts = [\"{host}\"]")));
+        match door.parts.hosts.refuses(&door.target().name, url) {
+            Some((message, help)) => Err(EffectError::new(Sort::Identity, message).help(help)),
+            None => Ok((host, path)),
         }
-        Ok((host, path))
     }
 
     /// Sends a request; an error comes with whether it is certain that nothing was sent.

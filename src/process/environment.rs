@@ -31,6 +31,22 @@ const RESERVED: &[&str] = &[
     "PATH",
     "RUNBOOK_*",
 ];
+/// What else leads a tool elsewhere, by another folder of settings, another proxy or other roots of trust: a context's
+/// `env = […]` may pass it on, a playbook may not give it.
+const NOT_GIVEN: &[&str] = &[
+    "HOME",
+    "XDG_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_*",
+    "SSH_*",
+    "GOOGLE_*",
+    "KUSTOMIZE_*",
+    "PYTHON*",
+    "BASH_ENV",
+];
 
 /// The run that a command belongs to.
 pub(super) const RUN: &str = "RUNBOOK_RUN";
@@ -65,6 +81,9 @@ impl Environment {
             })
         };
         let mut env: BTreeMap<_, _> = parent.into_iter().filter(|(name, _)| allowed(name)).collect();
+        if let Some(path) = env.get_mut(OsStr::new("PATH")) {
+            *path = absolute(path);
+        }
         let file =
             |path: Option<&PathBuf>| path.map_or(Path::new("/dev/null"), PathBuf::as_path).as_os_str().to_owned();
         let mut set = |name: &str, value: OsString| env.insert(name.into(), value);
@@ -83,7 +102,7 @@ impl Environment {
 
     /// Adds a variable that a playbook gives to one command.
     pub fn with(mut self, name: &str, value: &str) -> Result<Self, String> {
-        if is_reserved(name) {
+        if is_reserved(name) || is_one_of(&name.to_ascii_uppercase(), NOT_GIVEN) {
             return Err(format!(
                 "a playbook may not set `{name}`: it decides what a tool reaches; the context given with --context does that"
             ));
@@ -111,10 +130,21 @@ impl Environment {
 
 /// Whether a variable decides what a tool reaches or runs, so that neither playbook nor `env = […]` may give it.
 pub fn is_reserved(name: &str) -> bool {
-    RESERVED.iter().any(|reserved| match reserved.strip_suffix('*') {
+    is_one_of(name, RESERVED)
+}
+
+fn is_one_of(name: &str, list: &[&str]) -> bool {
+    list.iter().any(|known| match known.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
-        None => name == *reserved,
+        None => name == *known,
     })
+}
+
+/// The folders of a `PATH` that are the same wherever a command runs: one that is relative would take what lies in a
+/// playbook's folder for a tool.
+pub fn absolute(path: &OsStr) -> OsString {
+    let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+    std::env::join_paths(folders).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -162,9 +192,36 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_is_never_found_in_a_relative_folder() {
+        let env = Environment::new(vars(&[("PATH", ".:/bin::bin:/usr/bin")]), &[], &Reachable::default());
+        assert_eq!(env.variables()[OsStr::new("PATH")], "/bin:/usr/bin");
+    }
+
+    #[test]
+    fn a_context_passes_on_what_a_playbook_may_not_give() {
+        let parent = vars(&[("XDG_CONFIG_HOME", "/x"), ("GOOGLE_APPLICATION_CREDENTIALS", "/y")]);
+        let declared = ["XDG_CONFIG_HOME".to_owned()];
+        let env = Environment::new(parent, &declared, &Reachable::default());
+        assert!(env.variables().contains_key(OsStr::new("XDG_CONFIG_HOME")));
+        assert!(!env.variables().contains_key(OsStr::new("GOOGLE_APPLICATION_CREDENTIALS")));
+    }
+
+    #[test]
     fn a_playbook_may_not_turn_a_tool_to_another_cluster() {
         let env = Environment::new(vars(&[]), &[], &Reachable::default());
-        for name in ["KUBECONFIG", "HELM_KUBEAPISERVER", "TALOSCONFIG", "GIT_SSH_COMMAND", "LD_PRELOAD", "PATH"] {
+        for name in [
+            "KUBECONFIG",
+            "HELM_KUBEAPISERVER",
+            "TALOSCONFIG",
+            "GIT_SSH_COMMAND",
+            "LD_PRELOAD",
+            "PATH",
+            "HOME",
+            "XDG_DATA_HOME",
+            "https_proxy",
+            "ALL_PROXY",
+            "SSL_CERT_FILE",
+        ] {
             let message = env.clone().with(name, "x").expect_err(name);
             assert!(message.contains(name), "{message}");
         }

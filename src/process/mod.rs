@@ -7,11 +7,13 @@ mod environment;
 mod group;
 mod kubeconfig;
 mod output;
+mod private;
 pub mod rules;
 mod run;
 
-pub use environment::{Environment, Reachable, is_reserved};
+pub use environment::{Environment, Reachable, absolute, is_reserved};
 pub use group::{Started, boot_id, of_effect};
-pub use kubeconfig::{PrivateKubeconfig, sweep};
+pub use kubeconfig::PrivateKubeconfig;
 pub use output::plain;
+pub use private::{PrivateFiles, sweep};
 pub use run::{Command, Ended, Finished, Hooks, OnCancel, RunError, Stream, Wake, run};

@@ -14,7 +14,7 @@ pub fn who(connected: &Connected, cancel: &Cancel) -> Result<Option<Identity>, B
         let exit = if cancel.is_cancelled() { interrupted(cancel) } else { ExitCode::PreflightFailed };
         let mut ended = Ended::new(exit, format!("context {context}: {}", error.message));
         ended.help = error.help;
-        if let Some(server) = connected.door.server() {
+        if let Some(server) = connected.door.asked_at() {
             ended.help.push(format!("it was asked for at {server}"));
         }
         Box::new(ended)

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     effect::{Call, Commanded, Door, EffectError, Mode, Sort, Trial, Wanted},
     event::{Cancel, Clock},
-    model::{Body, Doing, Finding, StepId, Touch},
+    model::{Body, Doing, Finding, Place, StepId, Touch},
     script::{Declared, ErrorKind, ScriptError},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Tried {
     pub wanted: Vec<Wanted>,
     /// The commands that it would run.
     pub commands: Vec<Commanded>,
+    /// The origins of the URLs that it would ask, with where it does.
+    pub urls: Vec<(String, Option<Place>)>,
     /// Why it could not be seen to its end.
     pub stopped: Option<ScriptError>,
 }
@@ -55,7 +57,7 @@ pub(super) fn each(
             Err(error) => Some(error),
         };
         let (touches, wanted) = (trial.take_touches(), trial.take_wanted());
-        all.push(Tried { step: id.clone(), touches, wanted, commands: call.commands(), stopped });
+        all.push(Tried { step: id.clone(), touches, wanted, commands: call.commands(), urls: call.urls(), stopped });
     }
     all
 }

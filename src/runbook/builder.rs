@@ -66,7 +66,7 @@ impl Inner {
     }
 
     pub fn kubeconfig(&self) -> KubeconfigSource {
-        let implicit = |files| KubeconfigSource { files, explicit: false, interactive: false };
+        let implicit = KubeconfigSource::of;
         let variable = |name: &str| {
             self.environment
                 .iter()

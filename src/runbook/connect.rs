@@ -13,11 +13,11 @@ use super::{Error, ErrorKind, builder::Inner, sandbox::Reached};
 use crate::{
     bundle::{self, Bundle, Config, StoreIn},
     check,
-    cluster::{Cluster, ClusterEvidence, ClusterLock, Reach, Seat},
+    cluster::{Cluster, ClusterEvidence, ClusterLock, KubeconfigSource, Reach, Seat},
     effect::{Door, DoorParts, EffectError, Elsewhere, HostRule, Manifests, RepoPlace, Sort},
     event::{Cancel, Evidence, Lock, LockError, Settings},
     http::Http,
-    model::{Fault, Target},
+    model::{Fault, Finding, Target},
     process::{
         self, Command, Environment, Hooks, PrivateKubeconfig, Reachable,
         rules::{self, ToolDecl},
@@ -103,6 +103,53 @@ impl Way {
             }
         }
         rule
+    }
+
+    /// The hosts, and the API servers of all contexts that the kubeconfig has, as far as it can be read.
+    fn hosts_and_servers(&self, own: &bundle::Context) -> HostRule {
+        let mut rule = self.hosts();
+        let place = |url: &str| crate::http::place_of(url).ok();
+        let servers = |context: &bundle::Context| self.source(context).servers().unwrap_or_default();
+        let kube_context = |context: &bundle::Context| context.kube_context.clone().unwrap_or(context.name.clone());
+        let declared = self.config.iter().flat_map(|config| config.contexts.values());
+        for context in declared.filter(|context| !context.sandbox && context.target.is_empty()) {
+            let Some((_, url)) = servers(context).into_iter().find(|(name, _)| *name == kube_context(context)) else {
+                continue;
+            };
+            if context.name == own.name {
+                rule.server = place(&url);
+            } else {
+                rule.servers.extend(place(&url).map(|server| (format!("context {}", context.name), server)));
+            }
+        }
+        let named =
+            servers(own).into_iter().filter_map(|(name, url)| Some((format!("kube-context {name}"), place(&url)?)));
+        rule.servers.extend(named);
+        rule
+    }
+
+    /// Hosts that the scripts ask by their full name and that the context does not declare; a sandbox reaches none.
+    fn undeclared_hosts(&self, declared: &Declared) -> Vec<Finding> {
+        let Ok(context) = self.context() else { return vec![] };
+        let facts = declared.facts();
+        let literal = facts.calls.iter().filter(|site| site.module == "http");
+        let mut asked = literal.filter_map(|site| Some((site.literal.as_ref()?, &site.place))).peekable();
+        if context.sandbox || asked.peek().is_none() {
+            return vec![];
+        }
+        let rule = self.hosts_and_servers(context);
+        let mut found: Vec<Finding> = vec![];
+        for finding in asked.filter_map(|(url, at)| Some(rule.finding(&context.name, url)?.at(at.clone()))) {
+            if !found.iter().any(|known| known.message == finding.message) {
+                found.push(finding);
+            }
+        }
+        found
+    }
+
+    /// Where a context's kubeconfig is read from.
+    fn source(&self, context: &bundle::Context) -> KubeconfigSource {
+        context.kubeconfig.as_ref().map_or_else(|| self.inner.kubeconfig(), KubeconfigSource::file)
     }
 
     /// The contexts that are clusters, each with its tier.
@@ -227,7 +274,7 @@ impl Way {
         reached: Option<&Reached>,
         target: &Target,
         elsewhere: Option<Elsewhere>,
-        source: crate::cluster::KubeconfigSource,
+        source: KubeconfigSource,
         kube_context: String,
     ) -> Box<dyn Fn() -> Result<PrivateKubeconfig, EffectError> + Send + Sync> {
         let io = |message: String| EffectError::new(Sort::Hard, message);
@@ -281,8 +328,7 @@ impl Connect for Way {
         let io = |message: String| EffectError::new(Sort::Hard, message);
         let inner = self.inner.clone();
         let kube_context = context.kube_context.clone().unwrap_or_else(|| context.name.clone());
-        let source =
-            context.kubeconfig.as_ref().map_or_else(|| inner.kubeconfig(), crate::cluster::KubeconfigSource::file);
+        let mut source = self.source(context);
         let elsewhere = elsewhere(context).filter(|_| !context.sandbox);
         let sandbox = if context.sandbox {
             let mut faults = context.faults.clone();
@@ -306,7 +352,10 @@ impl Connect for Way {
             }
             None
         };
+        let hosts = if sandbox.is_none() { self.hosts_and_servers(context) } else { self.hosts() };
         if sandbox.is_none() && elsewhere.is_none() {
+            // read once: what becomes of the files while the run goes on leads neither it nor its commands elsewhere
+            source = source.frozen(&kube_context).map_err(|error| unusable(&target, &error))?;
             // whatever prints it, it is not written
             let text = source.only(&kube_context).map_err(|error| unusable(&target, &error))?;
             learn_credentials(&inner.scrubber, &serde_json::from_str(&text).unwrap_or_default());
@@ -326,9 +375,7 @@ impl Connect for Way {
                     sandbox.start_controllers(&handle);
                     Ok(Cluster::sandbox(&handle, &sandbox))
                 }
-                Some(Reached::Served(_, file)) => {
-                    Ok(Cluster::connect(&handle, &crate::cluster::KubeconfigSource::file(file), &name)?)
-                }
+                Some(Reached::Served(_, file)) => Ok(Cluster::connect(&handle, &KubeconfigSource::file(file), &name)?),
                 None => Ok(Cluster::connect(&handle, &only, &kube)?),
             }
         });
@@ -342,7 +389,7 @@ impl Connect for Way {
             cluster,
             sandbox: sandbox.map(|sandbox| sandbox.front()),
             http: Box::new(move || Ok(Http::new(runtime.runtime().map_err(io)?))),
-            hosts: self.hosts(),
+            hosts,
             tools: self.tools(),
             environment: self.inner.environment.clone(),
             folder: (!root.as_os_str().is_empty()).then(|| PathBuf::from(root)),
@@ -392,6 +439,7 @@ impl Connect for Way {
         declared.findings.extend(trial);
         let checked = check::check(&declared);
         declared.findings.extend(checked);
+        declared.findings.extend(self.undeclared_hosts(&declared));
         declared.findings.extend(check::other_cluster(&declared.plan, &self.clusters()));
         declared.findings.extend(check::apis(&self.bundle));
         declared

@@ -236,9 +236,8 @@ pub(super) fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Op
     let facts = declared.facts();
     for site in &facts.calls {
         if site.module == "cmd" {
-            for path in site.listed.iter().filter_map(|argument| script::path_in(argument)) {
-                // what is no file is an argument like any other
-                let _ = bundle.add(path);
+            for argument in &site.listed {
+                add_argument(&mut bundle, argument);
             }
         }
         let Some(path) = site.literal.as_ref().filter(|text| !text.contains('\n')) else { continue };
@@ -264,6 +263,54 @@ pub(super) fn complete(bundle: Bundle, unread: &mut Vec<Finding>) -> (Bundle, Op
     }
     let endless = declared.findings.iter().any(|finding| finding.rule == "deadline");
     (bundle, endless.then_some(declared))
+}
+
+/// Adds what an argument of a command names. What is no file is an argument like any other.
+fn add_argument(bundle: &mut Bundle, argument: &str) {
+    let here = matches!(argument, "." | "./");
+    let named_folder = || argument.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    let path = match script::path_in(argument) {
+        Some(path) => path,
+        None if here => "",
+        None if named_folder() && is_source(&bundle.root().join(argument)) => argument,
+        None => return,
+    };
+    if here {
+        for part in CHART.into_iter().chain(KUSTOMIZATIONS) {
+            let _ = bundle.add(part);
+        }
+    } else if bundle.add(path).is_err() {
+        return;
+    }
+    let folder = path.trim_start_matches("./").trim_end_matches('/');
+    add_kustomized(bundle, folder, &mut BTreeSet::new());
+}
+
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+const CHART: [&str; 8] =
+    ["Chart.yaml", "Chart.lock", "values.yaml", "values.schema.json", ".helmignore", "templates", "crds", "charts"];
+
+/// Whether a folder holds manifests, a chart or a kustomization.
+fn is_source(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| std::path::PathBuf::from(entry.file_name()));
+    names.any(|name| name.extension().is_some_and(|it| ["yaml", "yml", "json"].iter().any(|known| it == *known)))
+}
+
+/// Adds what the `kustomization.yaml` of a folder takes in; what it cannot, the command is refused for.
+fn add_kustomized(bundle: &mut Bundle, folder: &str, seen: &mut BTreeSet<String>) {
+    let own = KUSTOMIZATIONS.iter().map(|name| format!("{folder}/{name}").trim_start_matches('/').to_owned());
+    let Some(path) = own.into_iter().find(|path| bundle.add(path).is_ok() && seen.insert(path.clone())) else { return };
+    let documents = crate::object::yaml::documents(bundle.text(&path).unwrap_or_default(), &path).unwrap_or_default();
+    let taken = documents.iter().flat_map(|document| crate::object::repo::taken(&document.value));
+    let paths: Vec<String> = taken.filter_map(|(_, what)| crate::object::repo::resolved(folder, &what)).collect();
+    for path in paths {
+        if bundle.root().join(&path).is_dir() {
+            add_kustomized(bundle, &path, seen);
+        } else {
+            let _ = bundle.add(&path);
+        }
+    }
 }
 
 /// Parameters from a YAML file: a map of names and values.

@@ -41,7 +41,8 @@ impl Inclusions {
                 if is_kustomization(&read.file.path) {
                     let namespace = text(&document.value, "namespace").map(ToOwned::to_owned);
                     found.folders.insert(read.folder().to_owned(), namespace);
-                    for (by, what) in entries(&document.value) {
+                    // a URL is no file
+                    for (by, what) in taken(&document.value).into_iter().filter(|(_, what)| !what.contains(':')) {
                         let Some(what) = resolved(read.folder(), &what) else { continue };
                         found.listed.entry(what.clone()).or_default().push(taking(by, what));
                     }
@@ -148,7 +149,7 @@ fn is_flux(value: &Value) -> bool {
 }
 
 /// Whether it is the file that kustomize reads.
-pub(super) fn is_kustomization(path: &str) -> bool {
+pub fn is_kustomization(path: &str) -> bool {
     matches!(path.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml" | "Kustomization"))
 }
 
@@ -157,12 +158,13 @@ pub(super) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// Every entry of a `kustomization.yaml` that names a file or folder.
-fn entries(value: &Value) -> Vec<(String, String)> {
+/// Every entry of a `kustomization.yaml` that names a file, a folder or a place to fetch one from: the field, and what it
+/// names.
+pub fn taken(value: &Value) -> Vec<(String, String)> {
     let mut found = vec![];
     let mut add = |by: String, entry: Option<&str>| {
-        // a patch may stand there itself; a URL is no file
-        if let Some(entry) = entry.filter(|entry| !entry.contains(['\n', ':'])) {
+        // a patch may stand there itself
+        if let Some(entry) = entry.filter(|entry| !entry.contains(['\n', '{'])) {
             found.push((by, entry.to_owned()));
         }
     };
@@ -198,6 +200,7 @@ fn entries(value: &Value) -> Vec<(String, String)> {
             }
         }
     }
+    add("openapi.path".into(), value["openapi"]["path"].as_str());
     for (n, chart) in list(value, "helmCharts").iter().enumerate() {
         add(format!("helmCharts[{n}].valuesFile"), chart["valuesFile"].as_str());
     }
@@ -205,7 +208,7 @@ fn entries(value: &Value) -> Vec<(String, String)> {
 }
 
 /// A path from a folder as a path of the repository; none where it leads out of it.
-fn resolved(from: &str, path: &str) -> Option<String> {
+pub fn resolved(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
         match part {

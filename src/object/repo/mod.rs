@@ -13,6 +13,7 @@ mod typical;
 
 pub use compare::{Compared, Declared, Differing, Field, Side};
 pub use document::{File, Repo, Unread};
+pub use kustomize::{is_kustomization, resolved, taken};
 pub use references::{Reference, Wanted};
 pub use similar::{Like, Similar};
 

@@ -46,6 +46,8 @@ pub(super) fn classify(argv: &[String], decl: &ToolDecl) -> Result<Class, Refuse
         held_to_context: false,
         reach: if decl.cluster == Cluster::Kubeconfig { Reach::Kubeconfig } else { Reach::None },
         files: Vec::new(),
+        charts: Vec::new(),
+        writes: false,
         nodes: Vec::new(),
         reads_stdin: false,
         secret: longest(&decl.secret).is_some(),

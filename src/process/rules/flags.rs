@@ -21,24 +21,33 @@ pub(super) fn is_flag(arg: &str) -> bool {
     arg.len() > 1 && arg.starts_with('-')
 }
 
-/// The values that arguments give to one flag, in all the ways to write it: `--file x`, `--file=x`, `-f x`, `-fx`, `-f=x`.
-pub(super) fn values<'a>(args: &'a [String], long: &str, short: Option<&str>) -> Vec<&'a str> {
+/// The values that arguments give to one flag, in all the ways to write it: `--file x`, `--file=x`, `-f x`, `-fx`, `-f=x`,
+/// and behind letters of flags without a value, `-Rf x`.
+pub(super) fn values<'a>(args: &'a [String], long: &str, short: Option<char>, switches: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
     for (index, arg) in args.iter().enumerate() {
         let next = || args.get(index + 1).map(String::as_str);
-        if arg == long || short.is_some_and(|short| arg == short) {
+        if arg == long {
             found.extend(next());
         } else if let Some(value) = arg.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
             found.push(value);
-        } else if let Some(value) = short.filter(|_| !arg.starts_with("--")).and_then(|short| arg.strip_prefix(short)) {
-            found.push(value.strip_prefix('=').unwrap_or(value));
+        } else if let Some(value) = short.and_then(|short| in_group(arg, short, switches)) {
+            let value = value.strip_prefix('=').unwrap_or(value);
+            if value.is_empty() { found.extend(next()) } else { found.push(value) }
         }
     }
     found
 }
 
+/// What follows a letter in a group of flags (`-As`) where it stands as a flag, not as the value of one before it.
+pub(super) fn in_group<'a>(arg: &'a str, letter: char, switches: &str) -> Option<&'a str> {
+    let group = arg.strip_prefix('-').filter(|group| !group.starts_with('-'))?;
+    let (at, _) = group.char_indices().find(|(_, c)| *c == letter || !switches.contains(*c))?;
+    group[at..].strip_prefix(letter)
+}
+
 /// Whether a place is read over the network rather than from the bundle.
-pub(super) fn is_remote(place: &str) -> bool {
+pub fn is_remote(place: &str) -> bool {
     place.contains("://") || place.contains("git@") || place.contains("?ref=") || place.starts_with("github.com/")
 }
 

@@ -82,6 +82,7 @@ pub(super) static TOOL: Tool = Tool {
 };
 
 fn check(found: &mut Found<'_>) -> Result<(), Refused> {
+    found.writes = matches!(found.subcommand.as_str(), "build artifact" | "pull artifact");
     let interactive = found.subcommand.starts_with("delete ") || found.subcommand == "uninstall";
     if interactive && !found.has(&["-s", "--silent", "--dry-run"]) {
         return Err(found.refused("it asks, and nobody answers").help("add --silent: the gate asks instead"));

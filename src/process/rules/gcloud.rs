@@ -2,6 +2,7 @@
 
 use super::{
     Reach, Refused,
+    flags::is_flag,
     table::{
         Found, Row,
         Rule::{Change, Read, Refused as No},
@@ -90,5 +91,19 @@ pub(super) static TOOL: Tool = Tool {
     files: &[],
     context_flag: Some("--project"),
     always: &["--quiet"], // it would ask, and nobody answers
-    check: |_: &mut Found<'_>| -> Result<(), Refused> { Ok(()) },
+    check,
 };
+
+/// A name with its project in it, or a link, wins over `--project`.
+fn check(found: &mut Found<'_>) -> Result<(), Refused> {
+    let names_project = |arg: &&String| {
+        let value = arg.split_once('=').filter(|_| is_flag(arg)).map_or(arg.as_str(), |(_, value)| value);
+        value.split('/').collect::<Vec<_>>().windows(2).any(|pair| pair[0] == "projects" && !pair[1].is_empty())
+    };
+    match found.args.iter().find(names_project) {
+        Some(named) => Err(found
+            .refused(&format!("`{named}` names its project itself, which need not be the context's"))
+            .help("write the name alone: the context's project is given with it")),
+        None => Ok(()),
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::{
     Reach, Refused,
+    flags::is_flag,
     table::{
         Found, Row,
         Rule::{Change, Dry, Read, Refused as No},
@@ -11,6 +12,9 @@ use super::{
 
 const SERVER: super::table::Rule = Dry("--dry-run=server");
 const CREDENTIALS: &str = "it keeps a credential outside the run; give the cluster's source its secret instead";
+
+const FETCHED: &str =
+    "it fetches charts while the playbook runs; run it before, so that charts/ is a part of what the playbook is";
 
 const ROWS: &[Row] = &[
     ("list|ls", Read),
@@ -26,7 +30,7 @@ const ROWS: &[Row] = &[
     ("search hub|repo", Read),
     ("verify", Read),
     ("dependency|dep|dependencies list|ls", Read),
-    ("dependency|dep|dependencies build|update|up", Change),
+    ("dependency|dep|dependencies build|update|up", No(FETCHED)),
     ("repo list|ls", Read),
     ("repo add|update|up|remove|rm|index", Change),
     ("plugin list|ls", Read),
@@ -73,9 +77,9 @@ pub(super) static TOOL: Tool = Tool {
         "--kube-tls-server-name",
     ],
     kept_short: None,
-    letters: |_| "Aagh",
+    letters: |_| "Aaghiqr",
     abbreviates: false,
-    files: &[("--values", Some("-f")), ("--set-file", None)],
+    files: &[("--values", Some('f')), ("--set-file", None)],
     context_flag: Some("--kube-context"),
     always: &[],
     check,
@@ -88,11 +92,83 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
     if found.subcommand == "template" && found.has(&["--output-dir"]) {
         return Err(found.refused("--output-dir writes files").help("leave it out: the result is its stdout"));
     }
+    if found.has(&["--dependency-update"]) || (found.subcommand == "package" && found.has(&["-u"])) {
+        return Err(found.refused(FETCHED));
+    }
+    charts(found)?;
+    found.writes = matches!(found.subcommand.as_str(), "package" | "create" | "pull" | "fetch");
     // `--set-file key=path`
     for file in &mut found.files {
         if let Some((_, path)) = file.split_once('=') {
             *file = path.to_owned();
         }
     }
+    Ok(())
+}
+
+/// Flags with a value, which is no chart.
+const VALUES: &[&str] = &[
+    "-n",
+    "--namespace",
+    "-f",
+    "--values",
+    "--set",
+    "--set-file",
+    "--set-json",
+    "--set-literal",
+    "--set-string",
+    "--version",
+    "--app-version",
+    "--repo",
+    "--timeout",
+    "-o",
+    "--output",
+    "-l",
+    "--labels",
+    "--description",
+    "--name-template",
+    "--username",
+    "--password",
+    "--ca-file",
+    "--cert-file",
+    "--key-file",
+    "--key",
+    "--keyring",
+    "--passphrase-file",
+    "-d",
+    "--destination",
+    "--history-max",
+    "--kube-version",
+    "-a",
+    "--api-versions",
+    "-s",
+    "--show-only",
+];
+
+/// The arguments that may be charts, none of which a plugin would fetch.
+fn charts(found: &mut Found<'_>) -> Result<(), Refused> {
+    let mut words = found.subcommand.split(' ');
+    let first = words.next().unwrap_or_default();
+    let named = match first {
+        "install" | "template" | "upgrade" => true,
+        "lint" | "package" | "show" | "inspect" | "verify" | "dependency" | "dep" | "dependencies" => false,
+        _ => return Ok(()),
+    };
+    let own = found.args.iter().enumerate().filter(|(index, arg)| {
+        let before = index.checked_sub(1).map_or("", |before| found.args[before].as_str());
+        !is_flag(arg) && !VALUES.contains(&before) && !TOOL.values.contains(&before)
+    });
+    let mut own: Vec<String> = own.map(|(_, arg)| arg.clone()).collect();
+    if named && own.len() > 1 {
+        own.remove(0); // the release's name
+    }
+    let plugin = |chart: &&String| {
+        chart.split_once("://").is_some_and(|(scheme, _)| !matches!(scheme, "oci" | "http" | "https"))
+    };
+    if let Some(chart) = own.iter().find(plugin) {
+        return Err(found.refused(&format!("`{chart}` is fetched by a plugin, which runs anything")));
+    }
+    own.retain(|chart| !chart.contains("://"));
+    found.charts = own;
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use super::{
     Reach, Refused,
-    flags::values,
     table::{
         Found, Row,
         Rule::{Change, Dry, Read, Refused as No},
@@ -119,17 +118,17 @@ pub(super) static TOOL: Tool = Tool {
     kept: KEPT,
     kept_short: Some('s'),
     letters: |subcommand| match subcommand {
-        "logs" => "Ahfpw",
+        "logs" => "Ahfpqw",
         "exec" | "run" | "debug" | "attach" => "Ahitq",
         "kustomize" => "h",
         "delete" => "AhiRw",
         "patch" => "AhRw",
-        _ => "AhRwp",
+        _ => "AhRwpq",
     },
     abbreviates: false,
     files: &[
-        ("--filename", Some("-f")),
-        ("--kustomize", Some("-k")),
+        ("--filename", Some('f')),
+        ("--kustomize", Some('k')),
         ("--from-file", None),
         ("--from-env-file", None),
         ("--patch-file", None),
@@ -146,6 +145,9 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
         return Err(found.refused("`--raw` sends what no rule can read").help("`kubectl get --raw PATH` is allowed"));
     }
     match found.subcommand.as_str() {
+        "get" if found.values("--raw", None).iter().any(|path| !path.starts_with('/')) => Err(found
+            .refused("`--raw` takes a path of this cluster's API, not a URL")
+            .help("[\"kubectl\", \"get\", \"--raw\", \"/healthz\"]")),
         "exec" if found.inner.is_none() => Err(found
             .refused("where its flags end and the inner command begins cannot be told")
             .help("write -- before the inner command: [\"kubectl\", \"exec\", \"POD\", \"--\", \"ls\"]")),
@@ -162,6 +164,15 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
             .refused("its dump holds everything, secrets of pods included")
             .help("ask for what you need with `kubectl get`")),
         "kustomize" => kustomize_target(found),
+        "cp" => {
+            // from this machine to a pod, or back
+            let mut places = found.args.iter().filter(|arg| !super::flags::is_flag(arg));
+            match places.next() {
+                Some(from) if !from.contains(':') => found.files.push(from.clone()),
+                _ => found.writes = true,
+            }
+            Ok(())
+        }
         "delete" if found.has(&["-i", "--interactive"]) => {
             Err(found.refused(UNATTENDED).help("leave out -i: the gate asks"))
         }
@@ -177,11 +188,9 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
 
 /// Templates can be read from files too.
 fn read_from_files(found: &mut Found<'_>) {
-    for output in values(found.args, "--output", Some("-o")) {
-        if let Some((_, file)) = output.split_once("-file=") {
-            found.files.push(file.to_owned());
-        }
-    }
+    let templates = found.values("--output", Some('o')).into_iter().filter_map(|output| output.split_once("-file="));
+    let files: Vec<String> = templates.map(|(_, file)| file.to_owned()).collect();
+    found.files.extend(files);
 }
 
 /// What `kubectl kustomize` and `kustomize build` have in common: a folder of the bundle, and no code that it names.

@@ -19,6 +19,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 pub use declared::{Cluster, ToolDecl};
+pub use flags::is_remote;
 use table::Tool;
 
 const TOOLS: &[&Tool] =
@@ -63,8 +64,12 @@ pub struct Class {
     pub held_to_context: bool,
     /// How it is led to the context.
     pub reach: Reach,
-    /// The files that its arguments name, as written; `-` is left out.
+    /// The files and folders that its arguments name, as written; `-` is left out.
     pub files: Vec<String>,
+    /// Arguments that are folders where there are such, and else names in a repository: helm's charts.
+    pub charts: Vec<String>,
+    /// Whether it writes a file where it runs.
+    pub writes: bool,
     /// The nodes and endpoints that its arguments name.
     pub nodes: Vec<String>,
     /// Whether an argument tells it to read stdin.
@@ -190,12 +195,9 @@ fn without_rule(name: &str, argv: &[String], declared: &BTreeMap<String, ToolDec
     }
     let or = if refused.help.is_empty() { "" } else { "or " };
     let first = toml::Value::from(first);
-    // what can run anything is never taken for something that only reads
-    let (read, change) = if runs_anything {
-        ("read = []".into(), format!("change = [[{first}]]    # prefixes of the arguments; it runs in a step's change"))
-    } else {
-        (format!("read = [[{first}]]    # what changes nothing: prefixes of the arguments"), "change = []".into())
-    };
+    // what nobody knows is never taken for something that only reads
+    let read = if runs_anything { "read = []" } else { "read = []    # only what surely changes nothing" };
+    let change = format!("change = [[{first}]]    # prefixes of the arguments; it runs in a step's change");
     refused
         .help(format!(
             "{or}declare it in runbook.toml (plan, gate and record then show it as not held to the context):"

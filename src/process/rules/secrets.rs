@@ -21,7 +21,7 @@ pub(super) fn prints(tool: &str, subcommand: &str, args: &[String]) -> bool {
 
 /// Objects as they are, with a Secret among them.
 fn kubectl(subcommand: &str, args: &[String]) -> bool {
-    let raw = values(args, "--raw", None).into_iter().any(|path| path.contains("/secrets"));
+    let raw = values(args, "--raw", None, "").into_iter().any(|path| path.contains("/secrets"));
     let made = subcommand.starts_with("create secret");
     let kept = subcommand == "apply view-last-applied";
     raw || ((made || names_secrets(args)) && (kept || prints_objects(args)))
@@ -38,16 +38,7 @@ fn names_secrets(args: &[String]) -> bool {
 
 /// Whether more than a table or names is printed, in any way to write `--output`.
 fn prints_objects(args: &[String]) -> bool {
-    let mut outputs = values(args, "--output", None);
-    for (index, arg) in args.iter().enumerate() {
-        let Some(letters) = arg.strip_prefix('-').filter(|rest| !rest.starts_with('-')) else { continue };
-        // after switches, `o` takes what follows as its value
-        let Some(value) = letters.trim_start_matches(['A', 'h', 'R', 'w']).strip_prefix('o') else { continue };
-        match value.trim_start_matches('=') {
-            "" => outputs.extend(args.get(index + 1).map(String::as_str)),
-            value => outputs.push(value),
-        }
-    }
+    let outputs = values(args, "--output", Some('o'), "AhRwpq");
     outputs.iter().any(|output| !matches!(*output, "name" | "wide"))
         || args.iter().any(|arg| arg.split('=').next() == Some("--template"))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Class, Kind, Reach, Refused,
-    flags::{is_flag, is_remote, long_name, nearest, own, values},
+    flags::{in_group, is_flag, is_remote, long_name, nearest, own, values},
     secrets,
 };
 
@@ -49,7 +49,7 @@ pub(super) struct Tool {
     /// Whether the tool takes the beginning of a long flag for the flag.
     pub abbreviates: bool,
     /// Flags whose values are files.
-    pub files: &'static [(&'static str, Option<&'static str>)],
+    pub files: &'static [(&'static str, Option<char>)],
     pub context_flag: Option<&'static str>,
     pub always: &'static [&'static str],
     /// What the table cannot say; may change the class.
@@ -68,6 +68,8 @@ pub(super) struct Found<'a> {
     pub inner: Option<&'a [String]>,
     words_end: usize,
     pub files: Vec<String>,
+    pub charts: Vec<String>,
+    pub writes: bool,
     pub nodes: Vec<String>,
     pub reads_stdin: bool,
 }
@@ -80,10 +82,24 @@ impl Found<'_> {
             .any(|arg| names.iter().any(|name| arg == name || (name.starts_with("--") && long_name(arg) == Some(name))))
     }
 
+    /// The values that are given to one flag.
+    pub fn values(&self, long: &str, short: Option<char>) -> Vec<&str> {
+        values(self.args, long, short, (self.tool.letters)(&self.subcommand))
+    }
+
     pub fn refused(&self, why: &str) -> Refused {
         Refused::new(format!("`{} {}` is refused: {why}", self.tool.name, self.subcommand))
     }
 }
+
+/// Flags whose values are nodes or endpoints.
+const NODES: &[(&str, Option<char>)] = &[
+    ("--nodes", Some('n')),
+    ("--endpoints", Some('e')),
+    ("--control-plane-nodes", None),
+    ("--worker-nodes", None),
+    ("--init-node", None),
+];
 
 impl Tool {
     pub fn classify(&'static self, argv: &[String]) -> Result<Class, Refused> {
@@ -91,9 +107,9 @@ impl Tool {
         self.refuse_kept(argv, &found.subcommand)?;
         self.collect_files(&mut found)?;
         if self.reach == Reach::Talosconfig {
-            let given =
-                [values(&argv[1..], "--nodes", Some("-n")), values(&argv[1..], "--endpoints", Some("-e"))].concat();
-            found.nodes = given.into_iter().flat_map(|value| value.split(',')).map(ToOwned::to_owned).collect();
+            let letters = (self.letters)(&found.subcommand);
+            let given = NODES.iter().flat_map(|(long, short)| values(&argv[1..], long, *short, letters));
+            found.nodes = given.flat_map(|value| value.split(',')).map(ToOwned::to_owned).collect();
         }
         (self.check)(&mut found)?;
         let (kind, dry_run) = match found.rule {
@@ -116,6 +132,8 @@ impl Tool {
             words_end: found.words_end,
             subcommand: found.subcommand,
             files: found.files,
+            charts: found.charts,
+            writes: found.writes,
             nodes: found.nodes,
             reads_stdin: found.reads_stdin,
         })
@@ -187,6 +205,8 @@ impl Tool {
             words_end,
             subcommand,
             files: Vec::new(),
+            charts: Vec::new(),
+            writes: false,
             nodes: Vec::new(),
             reads_stdin: false,
         })
@@ -213,17 +233,23 @@ impl Tool {
     }
 
     fn is_kept(&self, name: &str) -> bool {
-        let name = if self.name == "kubectl" { name.replace('_', "-") } else { name.to_owned() };
-        self.kept.iter().any(|kept| *kept == name || (self.abbreviates && name.len() > 3 && kept.starts_with(&name)))
+        let name = name.replace('_', "-");
+        self.kept.iter().any(|kept| *kept == name || (self.abbreviates && name.len() > 2 && kept.starts_with(&name)))
     }
 
     /// Refuses the flags that choose the cluster or who is asking, in every way to write them.
     fn refuse_kept(&self, argv: &[String], subcommand: &str) -> Result<(), Refused> {
         let letters = (self.letters)(subcommand);
-        for arg in own(&argv[1..], |flag| self.is_switch(flag, letters)) {
+        let own = own(&argv[1..], |flag| self.is_switch(flag, letters));
+        // what is meant for a command in a container is not this tool's
+        let rest = if INNER.contains(&subcommand) { &[] } else { &argv[1 + own.len()..] };
+        for arg in own.iter().chain(rest) {
             let given = match long_name(arg) {
                 Some(name) => self.is_kept(name).then(|| name.to_owned()),
-                None => self.kept_short.filter(|kept| in_group(arg, *kept, letters)).map(|kept| format!("-{kept}")),
+                None => self
+                    .kept_short
+                    .filter(|kept| in_group(arg, *kept, letters).is_some())
+                    .map(|kept| format!("-{kept}")),
             };
             if let Some(flag) = given {
                 return Err(Refused::new(format!(
@@ -241,8 +267,12 @@ impl Tool {
         let letters = (self.letters)(&found.subcommand);
         for (long, short) in self.files {
             // The letter may be a switch of this subcommand: `logs -f`.
-            let short = short.filter(|short| !short.chars().last().is_some_and(|letter| letters.contains(letter)));
-            for value in values(found.args, long, short).into_iter().flat_map(|value| value.split(',')) {
+            let short = short.filter(|short| !letters.contains(*short));
+            let given = values(found.args, long, short, letters);
+            // a patch may stand there itself
+            let patch = matches!(*long, "--patch" | "--config-patch");
+            let given = given.into_iter().filter(|value| !patch || value.starts_with('@'));
+            for value in given.flat_map(|value| value.split(',')) {
                 let file =
                     if *long == "--from-file" { value.split_once('=').map_or(value, |(_, file)| file) } else { value };
                 if is_remote(file) {
@@ -289,11 +319,9 @@ fn is_one_of(word: &str, arg: &str) -> bool {
     word.split('|').any(|name| name == arg)
 }
 
-/// Whether a letter stands in a group of flags (`-As`) as a flag, not as the value of one before it.
-fn in_group(arg: &str, letter: char, switches: &str) -> bool {
-    let group = arg.strip_prefix('-').unwrap_or_default();
-    group.chars().take_while(|c| switches.contains(*c) || *c == letter).any(|c| c == letter)
-}
+/// Subcommands that take a command for a container after `--`.
+const INNER: &[&str] =
+    &["exec", "run", "create job", "create cronjob", "create cj", "create deployment", "create deploy"];
 
 /// Whether the script asked for the dry run itself; any other form of the flag is refused.
 fn asks_for_dry_run(found: &Found<'_>, flag: &'static str) -> Result<bool, Refused> {

@@ -2,7 +2,7 @@
 
 use super::{
     Reach, Refused,
-    flags::{long_name, values},
+    flags::long_name,
     table::{
         Found, Row,
         Rule::{Change, Dry, Read, Refused as No},
@@ -79,12 +79,19 @@ pub(super) static TOOL: Tool = Tool {
     reach: Reach::Talosconfig,
     values: &["-n", "--nodes", "-e", "--endpoints"],
     switches: &["-h", "--help"],
-    kept: &["--context", "--talosconfig", "--cluster", "--siderov1-keys-dir"],
+    kept: &["--context", "--talosconfig", "--cluster", "--siderov1-keys-dir", "--endpoint", "--k8s-endpoint"],
     kept_short: None,
-    letters: |_| "hfikw",
+    letters: |subcommand| match subcommand {
+        "apply-config" | "apply" => "hi",
+        "upgrade" => "hfs",
+        "netstat" | "ss" => "haxlkpwtouUv",
+        "list" | "ls" => "hHlr",
+        "usage" | "du" => "haH",
+        _ => "hfikvw",
+    },
     abbreviates: false,
-    files: &[("--file", Some("-f")), ("--config-patch", Some("-p")), ("--patch-file", None)],
-    context_flag: None, // TALOSCONFIG leads it
+    files: &[("--file", Some('f')), ("--config-patch", Some('p')), ("--patch", None), ("--patch-file", None)],
+    context_flag: Some("--context"),
     always: &[],
     check,
 };
@@ -93,7 +100,10 @@ pub(super) static TOOL: Tool = Tool {
 const OFFLINE: &[&str] = &["validate", "config info", "config contexts", "help", "inspect dependencies"];
 
 fn check(found: &mut Found<'_>) -> Result<(), Refused> {
-    found.files.retain(|file| file.starts_with('@') || !file.starts_with(['{', '[']));
+    if found.subcommand == "validate" {
+        let configs: Vec<String> = found.values("--config", Some('c')).into_iter().map(ToOwned::to_owned).collect();
+        found.files.extend(configs);
+    }
     if found.has(&["--insecure", "-i"])
         && matches!(found.subcommand.as_str(), "apply-config" | "apply" | "get" | "version")
     {
@@ -101,13 +111,13 @@ fn check(found: &mut Found<'_>) -> Result<(), Refused> {
     }
     match found.subcommand.as_str() {
         "apply-config" | "apply" | "patch"
-            if found.has(&["--dry-run"]) && values(found.args, "--mode", Some("-m")).contains(&"try") =>
+            if found.has(&["--dry-run"]) && found.values("--mode", Some('m')).contains(&"try") =>
         {
             return Err(found
                 .refused("a dry run with --mode=try cancels a rollback that is pending")
                 .help("use another --mode"));
         }
-        "apply-config" | "apply" if values(found.args, "--mode", Some("-m")).contains(&"interactive") => {
+        "apply-config" | "apply" if found.values("--mode", Some('m')).contains(&"interactive") => {
             return Err(found.refused("--mode=interactive waits for a person").help("use another --mode"));
         }
         "service" | "services" => service(found),

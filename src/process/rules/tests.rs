@@ -98,6 +98,13 @@ fn another_cluster_is_not_reached_in_any_way_to_write_it() {
         "talosctl --context=main -n 10.0.0.1 reboot",
         "gcloud projects list --project other",
         "gcloud projects list --proj=other",
+        "gcloud projects list --p=other",
+        "kubectl auth can-i -qs https://main get pods",
+        "kubectl get pods -- --context=main",
+        "flux get ks -- --context main",
+        "talosctl -n 10.0.0.1 upgrade-k8s --endpoint https://main",
+        "talosctl -n 10.0.0.1 health --k8s-endpoint=https://main",
+        "helm list --kube_context=main",
         "gcloud projects list --flags-file=x",
         "git log --git-dir=/other/.git",
         "git fetch --upload-p=evil",
@@ -128,6 +135,15 @@ fn what_is_unknown_or_unattended_or_runs_anything_is_refused() {
         ("kubectl config use-context main", "nothing may change it"),
         ("kubectl config view --raw", "credentials"),
         ("kubectl apply -f https://example.com/x.yaml", "would be fetched"),
+        ("kubectl apply -Rf https://example.com/x.yaml", "would be fetched"),
+        ("kubectl apply -Rfhttps://example.com/x.yaml", "would be fetched"),
+        ("kubectl get --raw https://main:6443/api", "not a URL"),
+        ("kubectl get --raw=https://main:6443/api", "not a URL"),
+        ("gcloud compute instances delete projects/other/zones/z/instances/a", "names its project itself"),
+        (
+            "gcloud compute instances list --filter=x --zone=https://www.googleapis.com/compute/v1/projects/other/zones/z",
+            "names its project itself",
+        ),
         ("kubectl apply -k github.com/x/y", "would be fetched"),
         ("kubectl apply --dry-run=none -f x", "write --dry-run=server"),
         ("kubectl apply --dry-run=client -f x", "write --dry-run=server"),
@@ -161,7 +177,7 @@ fn what_is_unknown_or_unattended_or_runs_anything_is_refused() {
         ("sh -c kubectl", "[tools.sh]"),
         ("sh -c kubectl", "read = []\n  change = [[\"-c\"]]"),
         ("python3 -c print", "change = [[\"-c\"]]"),
-        ("task --list-all", "read = [[\"--list-all\"]]"),
+        ("task --list-all", "read = []    # only what surely changes nothing\n  change = [[\"--list-all\"]]"),
         ("kubctl get pods", "did you mean `kubectl`?"),
         ("./deploy.sh --now", "[tools.\"./deploy.sh\"]"),
     ] {
@@ -197,11 +213,20 @@ fn files_nodes_and_stdin_are_told() {
     assert_eq!(files("kubectl create cm x --from-file=key=../secret --from-env-file env"), ["../secret", "env"]);
     assert_eq!(files("kubectl logs -f pod"), [""; 0]);
     assert_eq!(files("kustomize build overlays/main"), ["overlays/main"]);
-    assert_eq!(files("helm install x ./chart -f values.yaml"), ["values.yaml"]);
+    assert_eq!(files("kubectl apply -Rf a --recursive -Rfb"), ["a", "b"]);
+    assert_eq!(
+        files("talosctl -n 1 apply-config -f machine.yaml -p @p.yaml -p {\"a\":1,\"b\":2}"),
+        ["machine.yaml", "@p.yaml"]
+    );
+    assert_eq!(files("talosctl validate -m metal -c machine.yaml"), ["machine.yaml"]);
+    assert_eq!(files("helm upgrade x oci://x -if values.yaml"), ["values.yaml"]);
     let stdin = class("kubectl apply -f -").expect("allowed");
     assert!(stdin.reads_stdin && stdin.files.is_empty());
     let talos = class("talosctl -n 10.0.0.1,10.0.0.2 get members -e 10.0.0.9").expect("allowed");
     assert_eq!((talos.nodes.join(" ").as_str(), talos.reach), ("10.0.0.1 10.0.0.2 10.0.0.9", Reach::Talosconfig));
+    let grouped = class("talosctl -n 1 netstat -an 2 -kn3").expect("allowed");
+    assert_eq!(grouped.nodes, ["1", "2", "3"]);
+    assert_eq!(class("talosctl -n 1 health --worker-nodes 2,3").expect("allowed").nodes, ["1", "2", "3"]);
 }
 
 #[test]

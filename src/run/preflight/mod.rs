@@ -8,6 +8,7 @@ mod clock;
 mod definitions;
 mod differences;
 mod discoveries;
+mod hosts;
 mod keepers;
 mod permissions;
 mod quota;

@@ -9,8 +9,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    apis, blast, definitions, differences, keepers, permissions, quota, references, tools, tries, unchecked::Doubts,
-    unread,
+    apis, blast, definitions, differences, hosts, keepers, permissions, quota, references, tools, tries,
+    unchecked::Doubts, unread,
 };
 use crate::{
     effect::{Call, Commanded, Door, Look, Lookout, Mode, Resource, Sort, Trial, Tried, Unserved, Wanted, Wanting},
@@ -192,10 +192,12 @@ pub fn look_ahead(
     let wanted: Vec<StepId> = steps.iter().map(|step| step.id.clone()).filter(|step| !skipped(step)).collect();
     let tried = trial::each(declared, &trial, door, cancel, clock, &wanted);
     ahead.steps = seen(declared, &tried);
-    let (mut commands, looks, refused) = reads(declared, door, cancel, clock, &tried);
+    let Reads { mut commands, looks, refused, mut urls } = reads(declared, door, cancel, clock, &tried);
     ahead.findings.extend(refused);
     commands.extend(tried.iter().flat_map(|tried| tried.commands.iter().map(|it| (tried.step.clone(), it.clone()))));
     ahead.findings.extend(tools::check(door, declared, &commands));
+    urls.extend(tried.iter().flat_map(|tried| tried.urls.iter().cloned()));
+    ahead.findings.extend(hosts::check(door, declared, urls, cancel, clock));
     let Some(lookout) = lookout else { return ahead };
     let scene = scene(declared, door, version, lookout, &tried, looks);
     if cancel.is_cancelled() {
@@ -271,7 +273,16 @@ fn seen(declared: &Declared, tried: &[trial::Tried]) -> Vec<Seen> {
     seen.collect()
 }
 
-type Reads = (Vec<(StepId, Commanded)>, Vec<(StepId, Look)>, Vec<Finding>);
+/// What the steps' assertions read and run.
+#[derive(Default)]
+struct Reads {
+    commands: Vec<(StepId, Commanded)>,
+    looks: Vec<(StepId, Look)>,
+    /// What they may not do.
+    refused: Vec<Finding>,
+    /// The origins of the URLs that they ask.
+    urls: Vec<(String, Option<Place>)>,
+}
 
 /// What the steps' assertions read and run, without asking anybody: each is evaluated once over what the steps would make.
 fn reads(declared: &Declared, door: &Arc<Door>, cancel: &Cancel, clock: &dyn Clock, tried: &[trial::Tried]) -> Reads {
@@ -281,7 +292,7 @@ fn reads(declared: &Declared, door: &Arc<Door>, cancel: &Cancel, clock: &dyn Clo
             trial.keep(object);
         }
     }
-    let (mut commands, mut looks, mut findings) = (vec![], vec![], vec![]);
+    let mut reads = Reads::default();
     for step in declared.plan.steps() {
         let prechecks = (0..step.prechecks.len()).map(|n| Body::Precheck(step.id.clone(), n));
         let verifies = (0..step.verifies.len()).map(|n| Body::Verify(step.id.clone(), n));
@@ -298,13 +309,14 @@ fn reads(declared: &Declared, door: &Arc<Door>, cancel: &Cancel, clock: &dyn Clo
                 let mut finding =
                     Finding::error("verify", error.message.clone()).at(error.place.clone()).of_step(&step.id);
                 finding.help.clone_from(&error.help);
-                findings.push(finding);
+                reads.refused.push(finding);
             }
-            commands.extend(call.commands().into_iter().map(|command| (step.id.clone(), command)));
-            looks.extend(call.looks().into_iter().map(|look| (step.id.clone(), look)));
+            reads.urls.extend(call.urls());
+            reads.commands.extend(call.commands().into_iter().map(|command| (step.id.clone(), command)));
+            reads.looks.extend(call.looks().into_iter().map(|look| (step.id.clone(), look)));
         }
     }
-    (commands, looks, findings)
+    reads
 }
 
 fn scene<'a>(

@@ -90,7 +90,7 @@ fn look(way: &Way, declared: &bundle::Context, cancel: &Cancel, found: &mut Cont
         Ok(identity) => identity,
         Err(error) => {
             let mut help = error.help;
-            help.extend(connected.door.server().map(|server| format!("it was asked for at {server}")));
+            help.extend(connected.door.asked_at().map(|server| format!("it was asked for at {server}")));
             return add(failed("reached", error.message, help), found);
         }
     };
