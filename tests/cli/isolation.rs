@@ -1,4 +1,5 @@
-//! Every way to reach another cluster, project or repository than the pinned one: reached by none, each told by its name.
+//! What a tool, a node, a host and a project are held to, without a real cluster; the ways to another cluster stand in
+//! `tests/cluster/run/ways.rs`.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -36,52 +37,6 @@ fn go(world: &World, context: &str) -> crate::program::Outcome {
     );
     command.env("PATH", path.unwrap());
     world.spawn(command).ends()
-}
-
-/// By an argument, a shell, a plugin or a variable: refused before anything runs, with the way by its name.
-#[test]
-fn no_argument_shell_plugin_or_variable_of_a_script_leads_to_another_cluster() {
-    for (argv, says) in [
-        (r#"["kubectl", "--context", "main", "delete", "ns", "default"]"#, "--context"),
-        (r#"["kubectl", "delete", "ns", "default", "--context=main"]"#, "--context"),
-        (r#"["kubectl", "delete", "ns", "default", "--kubeconfig", "/home/me/.kube/config"]"#, "--kubeconfig"),
-        (r#"["kubectl", "--server=https://main:6443", "delete", "ns", "default"]"#, "--server"),
-        (r#"["kubectl", "delete", "ns", "default", "-s", "https://main:6443"]"#, "-s"),
-        (r#"["kubectl", "delete", "ns", "default", "--cluster=main"]"#, "--cluster"),
-        (r#"["kubectl", "delete", "ns", "default", "--user=main"]"#, "--user"),
-        (r#"["kubectl", "delete", "ns", "default", "--token=abc"]"#, "--token"),
-        (r#"["kubectl", "delete", "ns", "default", "--as=admin"]"#, "--as"),
-        (r#"["kubectl", "config", "use-context", "main"]"#, "nothing may change it"),
-        (r#"["kubectl", "ctx", "main"]"#, "plugins and unknown subcommands are refused"),
-        (r#"["helm", "uninstall", "shop", "--kube-context", "main"]"#, "--kube-context"),
-        (r#"["helm", "uninstall", "shop", "--kube-apiserver=https://main"]"#, "--kube-apiserver"),
-        (r#"["flux", "suspend", "ks", "apps", "--context", "main"]"#, "--context"),
-        (r#"["talosctl", "--context", "main", "-n", "10.0.0.1", "reboot"]"#, "--context"),
-        (r#"["talosctl", "--talosconfig", "/x", "-n", "10.0.0.1", "reboot"]"#, "--talosconfig"),
-        (r#"["gcloud", "compute", "instances", "delete", "a", "--project", "main"]"#, "--project"),
-        (r#"["sh", "-c", "kubectl --context main delete ns default"]"#, "can run anything"),
-        (r#"["env", "KUBECONFIG=/x", "kubectl", "delete", "ns", "default"]"#, "runs another command"),
-        (r#"["/usr/local/bin/kubectl", "delete", "ns", "default"]"#, "is a path"),
-    ] {
-        let world = world(&format!("cmd::run({argv})"), "");
-        go(&world, "staging").exits(13).says(says);
-        assert!(world.runs().is_empty(), "{argv}");
-    }
-}
-
-#[test]
-fn no_variable_that_a_script_gives_leads_a_tool_to_another_cluster() {
-    for name in
-        ["KUBECONFIG", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "TALOSCONFIG", "CLOUDSDK_CORE_PROJECT", "KUBERC"]
-    {
-        let world = world(
-            &format!("cmd::run([\"kubectl\", \"delete\", \"ns\", \"x\"], #{{ env: #{{ {name}: \"main\" }} }})"),
-            "",
-        );
-        tool(&world, "kubectl", "exit 0");
-        go(&world, "staging").exits(13).says(name);
-        assert!(!started(&world, "kubectl"), "{name}");
-    }
 }
 
 /// What the caller's own environment says, a tool does not hear.
@@ -180,4 +135,42 @@ fn world_without_project() -> World {
     let world = world(r#"cmd::run(["gcloud", "compute", "instances", "stop", "a"])"#, "");
     tool(&world, "gcloud", "exit 0");
     world
+}
+
+/// A warning with the line to write, once for each host; what is this machine's own, declared or a sandbox's is none.
+#[test]
+fn a_host_that_a_context_does_not_declare_is_found_with_the_line_to_write() {
+    let asks = |url: &str| format!("step(\"{url}\").verify(\"it answers\", || http::get(\"{url}\").status == 200);\n");
+    let urls = [
+        "https://status.example.org/a",
+        "https://status.example.org/b",
+        "https://shop.staging.example.com/",
+        "http://localhost:8080/",
+        "http://127.0.0.1/",
+        "https://shop.main.example.com/",
+    ];
+    let world = World::with(&urls.map(asks).concat());
+    world.file(
+        "runbook.toml",
+        "[contexts.staging]\nhosts = [\"*.staging.example.com\"]\n[contexts.main]\nhosts = [\"*.main.example.com\", \"status.example.org\", \"*.staging.example.com\"]\n",
+    );
+    let checked = world.run("check p.rhai");
+    checked
+        .exits(0)
+        .says("shop.main.example.com belongs to context main; this run works on staging: the request is refused there")
+        .says("[contexts.staging] hosts = [\"*.staging.example.com\", \"shop.main.example.com\"]");
+    let found = checked.err.matches("warning[http-host]").count();
+    assert_eq!(found, 2, "{}", checked.err);
+    world.file("runbook.toml", "[contexts.staging]\nhosts = [\"*.staging.example.com\"]\n[contexts.main]\n");
+    let checked = world.run("check p.rhai");
+    checked
+        .says("context staging does not declare the http host status.example.org")
+        .says("if it belongs to this context, say so in runbook.toml: [contexts.staging] hosts = [\"*.staging.example.com\", \"status.example.org\"]");
+    world.file("runbook.toml", crate::program::SANDBOXES);
+    assert!(!world.run("check p.rhai").err.contains("http-host"));
+    fs::remove_file(world.path("runbook.toml")).unwrap();
+    assert!(
+        !world.run("check p.rhai").err.contains("http-host"),
+        "without contexts, there is nothing to declare it for"
+    );
 }

@@ -126,7 +126,7 @@ fn upgrade_talos_node_cordons_drains_and_upgrades_one_node_after_the_other() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     live.ends().exits(0).says("sandbox-node-1-first/upgrade-sandbox-node-1  verified in");
     let told = fs::read_to_string(world.home().join("told")).unwrap();
-    assert_eq!(told, "-n sandbox-node-1 upgrade --image ghcr.io/siderolabs/installer:v1.13.2\n");
+    assert_eq!(told, "--context lab -n sandbox-node-1 upgrade --image ghcr.io/siderolabs/installer:v1.13.2\n");
     let node = server.object("/api/v1/nodes/sandbox-node-1").unwrap();
     assert!(node["spec"]["unschedulable"].is_null(), "the hold was given back: {node}");
 }

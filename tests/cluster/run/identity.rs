@@ -42,30 +42,6 @@ fn a_context_that_is_pinned_to_another_cluster_is_refused() {
 }
 
 #[test]
-fn a_run_does_not_go_on_when_its_context_leads_to_another_cluster() {
-    let Some(clusters) = apiserver::shared() else { return };
-    let (staging, main) = (clusters.staging(), clusters.main());
-    let ns = staging.namespace("switched");
-    main.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {ns}}}}}"));
-    let world = World::new("[contexts.staging]\n", &[("staging", staging)]);
-    world.file("p.rhai", &two_phases(&ns));
-    world.run("run p.rhai --context staging").exits(20);
-    let run = world.new_run(&[]);
-    world.run(&format!("approve {run}")).exits(0);
-
-    world.kubeconfig(&[("staging", main)], None);
-    world.run(&format!("resume {run}")).exits(31).says("another cluster").says(&main.uid()).says(&staging.uid());
-    for cluster in clusters.iter() {
-        assert!(cluster.get(&format!("ConfigMap/{ns}/second")).is_none());
-    }
-
-    world.kubeconfig(&[("staging", staging)], None);
-    world.run(&format!("resume {run}")).exits(0);
-    assert!(staging.get(&format!("ConfigMap/{ns}/second")).is_some());
-    assert!(main.get(&format!("ConfigMap/{ns}/first")).is_none());
-}
-
-#[test]
 fn a_run_on_the_same_cluster_by_another_name_is_no_evidence() {
     let Some(clusters) = apiserver::shared() else { return };
     let staging = clusters.staging();

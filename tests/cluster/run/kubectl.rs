@@ -33,19 +33,3 @@ fn kubectl_reaches_exactly_the_cluster_of_its_run() {
     let left: Vec<_> = std::fs::read_dir(world.tmp()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
-
-#[test]
-fn a_script_may_not_name_a_context_to_kubectl() {
-    let Some(clusters) = apiserver::shared() else { return };
-    let world = World::new("[contexts.staging]\n", &[("staging", clusters.staging()), ("main", clusters.main())]);
-    for argument in ["\"--context\", \"main\"", "\"--context=main\"", "\"--server=https://127.0.0.1:1\""] {
-        let step = format!(
-            "step(\"Label\").change(|| cmd::run([\"kubectl\", {argument}, \"label\", \"ns\", \"default\", \"reached=yes\"]))
-    .verify(\"it is there\", || k8s::exists(\"Namespace/default\")).irreversible(\"a label\");"
-        );
-        world.file("p.rhai", &play("\"staging\"", "k8s::exists(\"Namespace/default\")", &step));
-        let flag = argument.trim_matches('"').split(['"', '=']).next().unwrap();
-        world.run("run p.rhai --context staging").exits(13).says(flag).says("p.rhai:4");
-    }
-    assert!(world.runs().is_empty());
-}

@@ -6,6 +6,7 @@ mod behind;
 mod blast;
 mod deploy_app;
 mod doctor;
+mod folders;
 mod https;
 mod identity;
 mod inside;
@@ -23,6 +24,7 @@ mod undo;
 mod undo_locks;
 mod users;
 mod watches;
+mod ways;
 mod web;
 pub mod world;
 

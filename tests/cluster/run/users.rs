@@ -23,7 +23,7 @@ fn parts(server: &apiserver::Cluster) -> (Value, Value) {
     (config["clusters"][0]["cluster"].clone(), config["users"][0]["user"].clone())
 }
 
-fn kubeconfig(world: &World, cluster: &Value, user: &Value) {
+pub(super) fn kubeconfig(world: &World, cluster: &Value, user: &Value) {
     world.file(
         "kubeconfig",
         &json!({
@@ -49,7 +49,7 @@ fn go(world: &World) {
 }
 
 /// A token of a service account that may do everything.
-fn token(server: &apiserver::Cluster) -> String {
+pub(super) fn token(server: &apiserver::Cluster) -> String {
     let ns = server.namespace("users");
     server.apply(&format!(
         "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: robot, namespace: {ns}}}}}
@@ -148,7 +148,7 @@ fn a_cluster_without_its_ca_or_by_another_name_is_reached_as_the_kubeconfig_says
 }
 
 /// A proxy that knows one name: `cluster.example.com`, whatever the port, is the server.
-fn proxy(server: &apiserver::Cluster) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(super) fn proxy(server: &apiserver::Cluster) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
     let (asked, to) = (Arc::<Mutex<Vec<String>>>::default(), server.url().trim_start_matches("https://").to_owned());

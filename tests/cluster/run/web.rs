@@ -138,3 +138,27 @@ fn a_post_to_a_host_of_another_context_is_refused_before_it_is_journaled() {
     assert!(host.got().is_empty());
     assert!(world.journal(&world.new_run(&[])).of("effect").is_empty());
 }
+
+/// What `check` cannot see, because the script computes it, is found before the run begins.
+#[test]
+fn a_computed_host_that_the_context_does_not_declare_is_found_before_the_run() {
+    let Some(clusters) = apiserver::shared() else { return };
+    let world = World::new("[contexts.staging]\nhosts = [\"known.example.org\"]\n", &[("staging", clusters.staging())]);
+    let items = "let name = param(\"name\", #{ default: \"status\" });
+step(\"Ask\").verify(\"it answers\", || http::get(`https://${name}.example.org/x`).status == 200);
+step(\"Known\").verify(\"it answers\", || http::get(`https://known.example.org/${name}`).status == 200);
+step(\"Post\").change(|| http::post(`https://hooks-${name}.example.org/x`, #{ body: \"x\" })).verify(\"so\", || true).irreversible(\"it is told\");
+step(\"Own\").verify(\"it answers\", || http::get(`SERVER/healthz?${name}`).status == 200);\n";
+    let items = items.replace("SERVER", clusters.staging().url());
+    world
+        .file("p.rhai", &play("\"staging\"", "http::get(`https://${\"outcome\"}.example.org/`).status == 200", &items));
+    let checked = world.run("check p.rhai");
+    assert!(!checked.err.contains("http host"), "{}", checked.err);
+    let plan = world.run("plan p.rhai --context staging");
+    let said = &plan.err;
+    for host in ["status.example.org", "hooks-status.example.org", "outcome.example.org"] {
+        let words = format!("context staging does not declare the http host {host}");
+        assert_eq!(said.matches(&words).count(), 1, "{host}: {said}");
+    }
+    assert_eq!(said.matches("does not declare").count(), 3, "{said}");
+}

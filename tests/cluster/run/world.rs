@@ -2,7 +2,11 @@
 
 use std::{
     fs,
-    os::unix::process::ExitStatusExt as _,
+    io::Write as _,
+    os::unix::{
+        fs::{OpenOptionsExt as _, PermissionsExt as _},
+        process::ExitStatusExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -53,6 +57,21 @@ pub struct Live {
     child: Child,
     err: PathBuf,
     out: PathBuf,
+}
+
+/// What a `waiter` waits for.
+pub struct Pipe(PathBuf);
+
+impl Pipe {
+    /// Does something while the tool waits, and lets it end then.
+    pub fn meanwhile(self, act: impl FnOnce()) {
+        // without somebody who reads, it cannot be opened
+        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+        let open = || fs::OpenOptions::new().write(true).custom_flags(flags).open(&self.0).ok();
+        let mut pipe = eventually("somebody who waits", open);
+        act();
+        pipe.write_all(b"go").unwrap();
+    }
 }
 
 /// A run's journal, as it stands in the file.
@@ -114,9 +133,27 @@ impl World {
 
     /// Has the programs of a folder found before all others.
     pub fn programs(&mut self, folder: &Path) {
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let before =
+            self.env.iter().rev().find(|(name, _)| *name == "PATH").map(|(_, path)| path.clone().into_os_string());
+        let path = before.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
         let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
         self.env.push(("PATH", std::env::join_paths(folders).unwrap().into()));
+    }
+
+    /// Makes a tool `waiter`, which `runbook.toml` has to declare: it waits until somebody has written to the pipe that is
+    /// given back.
+    pub fn waiter(&mut self) -> Pipe {
+        let pipe = self.root.path().join("home/pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        self.executable("bin/waiter", "#!/bin/sh\ncat \"$HOME/pipe\"\n");
+        self.programs(&self.path("bin"));
+        Pipe(pipe)
+    }
+
+    /// Writes a program beside the playbooks.
+    pub fn executable(&self, name: &str, text: &str) {
+        self.file(name, text);
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// The text of all incident records.
