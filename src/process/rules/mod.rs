@@ -53,6 +53,7 @@ pub enum Reach {
 
 /// A command that has a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about a command")]
 pub struct Class {
     /// What it may do.
     pub kind: Kind,
