@@ -29,6 +29,11 @@ fn recipes() -> Vec<(&'static str, &'static str, Value)> {
         ("apps/v1", "statefulsets", set),
         ("batch/v1", "jobs", json!({"template": once})),
         (
+            "autoscaling/v2",
+            "horizontalpodautoscalers",
+            json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}, "maxReplicas": 3}),
+        ),
+        (
             "networking.k8s.io/v1",
             "ingresses",
             json!({"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}),
@@ -136,6 +141,12 @@ async fn each_kind_fails_stalls_and_flaps_as_it_is_told() {
             let body = json!({"apiVersion": need[1], "kind": need[2], "metadata": {"name": "fine"}, "spec": need[3]});
             let (code, answer) = sandbox.post(need[0].as_str().expect("a path"), body).await;
             assert_eq!(code, 201, "{answer}");
+        }
+        if plural == "horizontalpodautoscalers" {
+            let recipe = recipes().into_iter().find(|(_, plural, _)| *plural == "deployments");
+            let (version, _, spec) = recipe.expect("a deployment");
+            let body = json!({"apiVersion": version, "kind": "Deployment", "metadata": {"name": "scaled"}, "spec": spec});
+            assert_eq!(sandbox.post("/apis/apps/v1/namespaces/default/deployments", body).await.0, 201);
         }
         for name in ["fails", "stalls", "flaps", "fine"] {
             let mut body = json!({"apiVersion": version, "kind": kind.kind, "metadata": {"name": name, "labels": {"app": "web"}}, "spec": spec});
