@@ -134,7 +134,8 @@ fn an_object_that_is_not_there_is_named_with_the_one_that_is() {
     change("k8s::scale(\"Deployment/web/shopp\", 3)")
         .go()
         .exits(12)
-        .says("k8s::scale: Deployment/web/shopp does not exist; nothing was changed")
+        .says("k8s::scale: Deployment/web/shopp does not exist")
+        .says("nothing was changed")
         .says("did you mean `Deployment/web/shop`?");
     let world = shop("{}", "step(\"Look\").verify(\"x\", || k8s::ready(\"Deployment/web/sho\")).within(\"0s\");\n");
     world.go().exits(10).says("Deployment/web/sho does not exist; there is `Deployment/web/shop`");
