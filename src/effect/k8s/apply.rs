@@ -18,6 +18,9 @@ use crate::{
     object,
 };
 
+/// How often fields are taken over from an object that is written to all the time.
+const TRIES: u32 = 10;
+
 /// What the server says of a change that it was asked to only try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DryRun {
@@ -186,13 +189,24 @@ impl Call {
     fn take_over(&self, cluster: &Cluster, objects: &[Arc<Value>], manager: &str) -> Result<(), EffectError> {
         let by = ApplyOptions::default();
         for live in self.there(cluster, objects)?.into_iter().flatten() {
-            let Some(managers) = object::kept::taken_over(&live, manager, &by.field_manager) else { continue };
-            let patch = json!([
-                { "op": "replace", "path": "/metadata/managedFields", "value": managers },
-                { "op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"] },
-            ]);
             let reference = object::head(&live).full_reference();
-            cluster.patch(&reference, None, PatchKind::Json, &patch, &by, &self.patience())?;
+            let mut tries = 0;
+            let mut seen = Some(live);
+            while let Some(live) = seen.take() {
+                let Some(managers) = object::kept::taken_over(&live, manager, &by.field_manager) else { break };
+                let patch = json!([
+                    { "op": "replace", "path": "/metadata/managedFields", "value": managers },
+                    { "op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"] },
+                ]);
+                tries += 1;
+                match cluster.patch(&reference, None, PatchKind::Json, &patch, &by, &self.patience()) {
+                    // its controller wrote meanwhile: who keeps what is to be read again
+                    Err(ClusterError::Conflict { .. }) if tries < TRIES => {
+                        seen = cluster.get(&reference, &self.patience())?;
+                    }
+                    answer => drop(answer?),
+                }
+            }
         }
         Ok(())
     }
