@@ -331,33 +331,6 @@ impl Follow {
             }
             Event::RepairStarted { text, .. } => self.doing(format!("repairs: {}", one_line(text))),
             Event::RepairEnded { .. } => self.doing("verifies again".into()),
-            Event::UndoStepStarted { step, hold, way } => {
-                self.failures.retain(|(failed, _)| failed.as_ref() != Some(step) || self.undoing.is_some());
-                let doing = if *hold { "is given back" } else { "is taken back" };
-                self.running = Some(Running::of(step, doing, at));
-                self.manual = matches!(way, UndoWay::ByHand(_)).then(|| step.clone());
-            }
-            Event::UndoStepEnded { step, left, failure, .. } => {
-                self.running = None;
-                self.manual = None;
-                self.left.extend(left.iter().cloned());
-                if let Some(undo) = &mut self.undoing {
-                    let back = failure.is_none() && left.is_empty();
-                    if !back {
-                        undo.stuck.get_or_insert_with(|| step.clone());
-                    } else if undo.what == Undoing::Changes {
-                        self.done.remove(step);
-                    }
-                }
-                match failure {
-                    Some(failure) => self.failures.push((Some(step.clone()), failure.clone())),
-                    None if left.is_empty() => {
-                        self.held.retain(|held| held != step);
-                        self.undone.insert(step.clone());
-                    }
-                    None => {}
-                }
-            }
             Event::StepChanged { .. } | Event::StepDoneByHand { .. } => {
                 self.manual = None;
                 self.doing("verifies".into());
@@ -392,6 +365,39 @@ impl Follow {
                 self.failures.retain(|(failed, _)| failed.as_ref() != Some(step));
                 self.failures.push((Some(step.clone()), failure.clone()));
                 self.running = None;
+            }
+            _ => self.undo_event(event, at),
+        }
+    }
+
+    fn undo_event(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::UndoStepStarted { step, hold, way } => {
+                self.failures.retain(|(failed, _)| failed.as_ref() != Some(step) || self.undoing.is_some());
+                let doing = if *hold { "is given back" } else { "is taken back" };
+                self.running = Some(Running::of(step, doing, at));
+                self.manual = matches!(way, UndoWay::ByHand(_)).then(|| step.clone());
+            }
+            Event::UndoStepEnded { step, left, failure, .. } => {
+                self.running = None;
+                self.manual = None;
+                self.left.extend(left.iter().cloned());
+                if let Some(undo) = &mut self.undoing {
+                    let back = failure.is_none() && left.is_empty();
+                    if !back {
+                        undo.stuck.get_or_insert_with(|| step.clone());
+                    } else if undo.what == Undoing::Changes {
+                        self.done.remove(step);
+                    }
+                }
+                match failure {
+                    Some(failure) => self.failures.push((Some(step.clone()), failure.clone())),
+                    None if left.is_empty() => {
+                        self.held.retain(|held| held != step);
+                        self.undone.insert(step.clone());
+                    }
+                    None => {}
+                }
             }
             _ => {}
         }
