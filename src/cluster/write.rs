@@ -27,6 +27,8 @@ use crate::{
 const CONCURRENCY: usize = 8;
 /// How long a new kind may take until it is served.
 const SERVED: Duration = Duration::from_secs(30);
+/// The same where nothing of the same call needs it.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How an object is applied.
 #[derive(Clone, Debug)]
@@ -126,12 +128,18 @@ impl Cluster {
             for (i, outcome) in self.apply_stage(objects, stage.clone(), options, patience) {
                 outcomes[i] = outcome;
             }
-            if options.dry_run || rest.is_empty() {
+            if options.dry_run {
                 continue;
             }
+            // for what comes in a later call it is waited for a moment; whether it gets ready is a verify's business
+            let longest = if rest.is_empty() { SOON } else { SERVED };
             for i in stage.iter().filter(|i| head(&objects[**i]).kind() == "CustomResourceDefinition") {
-                if let (Outcome::Applied(_), Err(error)) = (&outcomes[*i], self.is_served(&objects[*i], patience)) {
-                    outcomes[*i] = Outcome::Failed(error);
+                if !matches!(outcomes[*i], Outcome::Applied(_)) {
+                    continue;
+                }
+                match self.is_served(&objects[*i], longest, patience) {
+                    Err(error) if !rest.is_empty() => outcomes[*i] = Outcome::Failed(error),
+                    _ => {}
                 }
             }
         }
@@ -140,12 +148,12 @@ impl Cluster {
     }
 
     /// Waits until the kind of a definition is served.
-    fn is_served(&self, definition: &Value, patience: &Patience) -> Result<(), ClusterError> {
+    fn is_served(&self, definition: &Value, longest: Duration, patience: &Patience) -> Result<(), ClusterError> {
         let (inner, reference) = (self.inner.clone(), head(definition).full_reference());
         let kind = ["spec.names.kind", "spec.group"].map(|path| text(definition, path).unwrap_or_default()).join(".");
         let what = format!("wait until {kind} is served");
         self.wait(patience, &what.clone(), async move {
-            let end = Instant::now() + SERVED;
+            let end = Instant::now() + longest;
             loop {
                 let found = inner.get(&reference).await?;
                 let state = found.map(|found| readiness::status(&found, jiff::Timestamp::now()));
@@ -164,7 +172,7 @@ impl Cluster {
                     _ => {}
                 }
                 if Instant::now() >= end {
-                    let message = format!("not so after {} s", SERVED.as_secs());
+                    let message = format!("not so after {} s", longest.as_secs());
                     return Err(ClusterError::Invalid { what, message, causes: vec![] });
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
