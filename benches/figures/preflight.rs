@@ -58,17 +58,17 @@ phase("Apply").goal("they are there");
     for n in 0..STEPS {
         let deployment = |labels: &str| {
             format!(
-                r#"{{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {{"name": "o-{n}", "namespace": "{namespace}", "labels": {labels}}}, "spec": {{"replicas": 0, "selector": {{"matchLabels": {{"a": "b"}}}}, "template": {{"metadata": {{"labels": {{"a": "b"}}}}, "spec": {{"containers": [{{"name": "c", "image": "i"}}]}}}}}}}}"#
+                r#"{{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {{"name": "o-{n}", "namespace": "{namespace}"{labels}}}, "spec": {{"replicas": 0, "selector": {{"matchLabels": {{"a": "b"}}}}, "template": {{"metadata": {{"labels": {{"a": "b"}}}}, "spec": {{"containers": [{{"name": "c", "image": "i"}}]}}}}}}}}"#
             )
         };
         if n % 2 == 0 {
-            cluster.apply(&deployment("{}"));
+            cluster.apply(&deployment(""));
         }
         let _ = writeln!(
             script,
             r#"step("Apply {n}").change(|| k8s::apply(`{}`)).verify("it is there", || k8s::exists("Deployment/{namespace}/o-{n}")).skip_if("never", || false);"#,
             // the line end says that it is YAML, not a path
-            deployment(r#"{"turn": "TURN"}"#) + "\n",
+            deployment(r#", "labels": {"turn": "TURN"}"#) + "\n",
         );
     }
     script
